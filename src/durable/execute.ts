@@ -14,7 +14,7 @@ import { parsedState } from './settlement.ts';
 import type { AttemptFeedback } from './slow-start.ts';
 import { StoreError } from './store/db.ts';
 import type { Settlement, Store } from './store/store.ts';
-import { type PollState, polling, pollStateOf } from './until/state.ts';
+import { polling, pollStateOf } from './until/state.ts';
 
 export interface ExecuteDeps {
   readonly clock: Clock;
@@ -187,7 +187,7 @@ async function deferBacklog(
   if (next.kind !== 'wait' || next.reason !== 'breaker_open' || entry !== undefined) return;
   // The breaker of one tenant says nothing about the others.
   if (job.tenant !== '') return;
-  if (goesElsewhere(polling(job.runnerState))) return;
+  if (goesElsewhere(job)) return;
   try {
     const backlog = await health.reading(store.backlog());
     const spreadMs = Math.min(RAMP.maxMs, Math.max(RAMP.minMs, backlog * RAMP.perRequestMs));
@@ -199,9 +199,12 @@ async function deferBacklog(
   }
 }
 
-/** A poll may have met the breaker of another route, or that of one target. */
-const goesElsewhere = (poll: PollState | undefined): boolean =>
-  poll?.target !== undefined || poll?.targetName !== undefined;
+/** A poll may have met the breaker of another route. A request that only one target may get has met the breaker of that one. */
+function goesElsewhere(job: Job): boolean {
+  const poll = polling(job.runnerState);
+  const { boundTo } = parsedState(job) as Partial<RunnerState>;
+  return poll?.target !== undefined || (poll?.targetName ?? boundTo) !== undefined;
+}
 
 /** All attempts of a request whose latest is `entry`. The first one is known without a query. */
 async function attemptsOf(

@@ -20,7 +20,11 @@ const unwritable = () => new StoreError('unwritable', 'durable store x: invalid 
 function executing(
   result: Settlement,
   settle: (offered: Settlement) => Promise<boolean>,
-  { logged = false, stored }: { logged?: boolean; stored?: Partial<Job> } = {},
+  {
+    logged = false,
+    runnerState = '',
+    stored,
+  }: { logged?: boolean; runnerState?: string; stored?: Partial<Job> } = {},
 ) {
   const clock = new FakeClock();
   const logs: string[] = [];
@@ -49,6 +53,11 @@ function executing(
       return settle(one);
     },
     get: () => Promise.resolve(stored),
+    backlog: () => Promise.resolve(1),
+    moveDue: ({ reason }: { reason: string }) => {
+      order.push(`backlog moved: ${reason}`);
+      return Promise.resolve(1);
+    },
   } as unknown as Store;
   const job: ClaimedJob = {
     ...jobOf(newJob('req_1')),
@@ -56,6 +65,7 @@ function executing(
     body: new Uint8Array(),
     owner: 'a.1',
     reclaimed: false,
+    runnerState,
     attempt: 1,
   };
   const running: RunningJob = { job, signal: new Abort(), cancelled: false, ended: Promise.resolve() };
@@ -170,4 +180,19 @@ test('an end that was refused at once is not reported: the lease was lost', asyn
   const { done, events } = executing(settlement('req_1'), () => Promise.resolve(false), { stored });
   expect(await done).toBe('none');
   expect(events).toEqual([]);
+});
+
+test.each([
+  ['moves the backlog of its route', {}, ['settled', 'backlog moved: breaker_open']],
+  ['of one target does not: others can take it', { boundTo: 'a' }, ['settled']],
+  ['of the target of a poll does not', { poll: { targetName: 'a' } }, ['settled']],
+  ['of another route, which is polled, does not', { poll: { target: '/jobs/1' } }, ['settled']],
+])('an open breaker %s', async (_, runnerState, expected) => {
+  const next = { kind: 'wait', dueAt: 1_000, reason: 'breaker_open', counts: false } as const;
+  const deferred = settlement('req_1', { entry: undefined, next });
+  const { done, order } = executing(deferred, () => Promise.resolve(true), {
+    runnerState: JSON.stringify(runnerState),
+  });
+  await done;
+  expect(order).toEqual(expected);
 });
