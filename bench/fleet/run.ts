@@ -131,7 +131,16 @@ process.once('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
-const HEAD = ['case', 'store', 'most in a second', 'used', 'used again after', 'states in /api/state', ''];
+const HEAD = [
+  'case',
+  'store',
+  'most in a second',
+  'used',
+  'used again after',
+  'longest call, ms',
+  'states in /api/state',
+  '',
+];
 const rows: string[][] = [];
 let fleets = 0;
 
@@ -273,7 +282,7 @@ const stores = values.store.split(',');
 if (stores.includes('redis')) {
   if (REDIS_MISSING !== undefined) console.log(`Not measured: Redis, ${REDIS_MISSING}.`);
   else {
-    const redis = await startRedis(tempDir);
+    const redis = await startRedis(tempDir, false);
     await onStore({ name: 'Redis', url: `redis://127.0.0.1:${redis.port}`, flush: () => redis.flush() });
     await redis.stop();
   }

@@ -50,13 +50,13 @@ export interface Redis extends Running {
   flush(): Promise<void>;
 }
 
-/** A Redis of its own, which has each write on disk before it answers. */
-export async function startRedis(tempDir: string): Promise<Redis> {
+/** A Redis of its own. `durable`: it has each write on disk before it answers. */
+export async function startRedis(tempDir: string, durable: boolean): Promise<Redis> {
   const port = await freePort();
   const dir = join(tempDir, `redis-${port}`);
   mkdirSync(dir);
-  const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, ...durable];
+  const onDisk = durable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : [];
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', ...onDisk];
   const flush = async (): Promise<void> => {
     const client = createClient({ url: `redis://127.0.0.1:${port}` });
     await client.connect();

@@ -45,7 +45,7 @@ export async function fleet(context: Context): Promise<Part> {
     ...(noPostgres === undefined ? [] : [`Not measured: PostgreSQL, ${noPostgres}.`]),
     'Without a heartbeat of each replica per second.',
   ];
-  const redis = REDIS_MISSING === undefined ? await startRedis(context.tempDir) : undefined;
+  const redis = REDIS_MISSING === undefined ? await startRedis(context.tempDir, false) : undefined;
   const stores: [name: string, url: string][] =
     redis === undefined ? [] : [['Redis', `redis://127.0.0.1:${redis.port}`]];
   const run = (all: [name: string, url: string][]) => compared(context, all, notes);

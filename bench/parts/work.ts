@@ -110,7 +110,7 @@ async function workers(context: Context, originPort: number): Promise<Worker[]> 
       name: 'BullMQ',
       missing: PEERS_MISSING ?? REDIS_MISSING,
       run: async (count) => {
-        const redis = await startRedis(context.tempDir);
+        const redis = await startRedis(context.tempDir, true);
         const work = await peer('bullmq', count, String(redis.port));
         await redis.stop();
         return work;
