@@ -4,6 +4,7 @@ import type { RequestEnd } from './callbacks/callback.ts';
 import type { Job, NewJob } from './job.ts';
 import { RETENTION_WITHOUT_ROUTE_MS } from './options.ts';
 import type { RunningJob } from './runner.ts';
+import { StoreError } from './store/db.ts';
 import type { Filter, Store } from './store/store.ts';
 
 export interface CancellationDeps {
@@ -16,6 +17,9 @@ export interface CancellationDeps {
   /** The requests that are created when a request ends: its callback. */
   readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
 }
+
+/** Maximum wait for the result of an aborted attempt. A failing store is tried again without end, and a client must not wait for it. */
+const RESULT_MS = 10_000;
 
 /** Cancels and erases requests. */
 export class Cancellation {
@@ -58,14 +62,31 @@ export class Cancellation {
     return changed.kind !== 'refused';
   }
 
-  /** Aborts the attempt that runs here. Resolves with true once its result is stored; false if none runs here. */
+  /**
+   * Aborts the attempt that runs here. Resolves with true once its result is stored; false if none runs here. Rejects with a
+   * StoreError if the store does not take the result in time. It will be stored as soon as the store works.
+   */
   async #cut({ id }: Job): Promise<boolean> {
     const running = this.#deps.running(id);
     if (running === undefined) return false;
     running.cancelled = true;
     running.signal.abort(new ProxyError('client_gone', 'cancelled on request', { sent: 'sent_unknown' }));
-    await running.ended;
+    await this.#untilStored(running);
     return true;
+  }
+
+  async #untilStored({ ended, job }: RunningJob): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const timer = this.#deps.clock.timer(RESULT_MS, () =>
+      late.reject(
+        new StoreError('failed', `the result of ${job.id} could not be stored within ${RESULT_MS} ms`),
+      ),
+    );
+    try {
+      await Promise.race([ended, late.promise]);
+    } finally {
+      timer.cancel();
+    }
   }
 
   #callbacks(job: Job, now: number): readonly NewJob[] {

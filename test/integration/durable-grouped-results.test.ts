@@ -1,9 +1,11 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import { MISSING, type PostgresServer, startPostgres } from '../durable/postgres-server.ts';
 import { type Wire, wire } from '../durable/wire.ts';
 import { run, temporaryFolder } from '../support/command.ts';
 import { type DurableClient, durableConfig, startDurable } from '../support/durable.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { hang, type Origin, ok, startOrigin, status } from '../support/origin.ts';
 
 /** A part of the statement that stores results together. */
@@ -19,10 +21,10 @@ afterAll(() => server?.stop());
 describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES'] !== undefined)(
   `results that PostgreSQL stores together ${MISSING ?? ''}`,
   () => {
-    const onWire = async (origin: Origin, durable = '') => {
+    const onWire = async (origin: Origin, durable = '', clock: Clock = systemClock) => {
       const store = await server.freshUrl();
       const line = await wire(store);
-      const client = await startDurable(durableConfig(origin, { store: line.url, durable }));
+      const client = await startDurable(durableConfig(origin, { store: line.url, durable }), { clock });
       return { client, line, store };
     };
 
@@ -100,6 +102,23 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       };
       expect(attempts[0]).toMatchObject({ n: 1, status: 503 });
       expect(await client.monitor(location)).toMatchObject({ status: 'cancelled' });
+    });
+
+    test('a cancel whose result cannot be stored answers 503 after ten seconds, and the result is stored later', async () => {
+      const origin = await startOrigin(ok('done'));
+      const clock = new FakeClock();
+      const { client, line } = await onWire(origin, '', clock);
+      const [location = ''] = await holding(origin, { client, line }, 1);
+      const cancelled = client.call('POST', `${location}/cancel`);
+      await clock.untilWaiting('cancellation.ts', 10_000);
+      await clock.advance(10_000);
+      const reply = await cancelled;
+      expect([reply.status, await reply.json()]).toEqual([
+        503,
+        expect.objectContaining({ code: 'store_unavailable' }),
+      ]);
+      line.release();
+      expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
     });
 
     test('a proxy that is stopped stores the results that wait, and then ends', async () => {
