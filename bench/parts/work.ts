@@ -33,7 +33,7 @@ interface Worker {
 
 /** Durable calls carried out per second, of Breakwater and of job queues that make the same call and keep its result. */
 export async function durableWork(context: Context): Promise<Part> {
-  const count = context.quick ? 1_500 : 4_000;
+  const count = context.quick ? 4_000 : 20_000;
   const originPort = await startOrigin();
   const all = (await workers(context, originPort)).filter(
     ({ name }) =>
