@@ -26,6 +26,8 @@ export interface SharedTokensDeps {
 
 /** The fact of a token. */
 interface Found {
+  /** False: the store is away. */
+  readonly asked: boolean;
   /** Undefined: there is none, or the store is away. */
   readonly text: string | undefined;
   /** Undefined if it is the one that is to be replaced, or is not readable. */
@@ -76,10 +78,10 @@ export class SharedTokens {
   }
 
   async #renew(claim: Claim, request: Request): Promise<Issued<string>> {
-    if (!claim.confirmed) this.#deps.onResult('alone');
     try {
       // Another replica may have renewed it just before the claim.
       const found = await this.#read(request);
+      if (!claim.confirmed || !found.asked) this.#deps.onResult('alone');
       const token = found.token ?? (await this.#request(request, found));
       await claim.release();
       return token;
@@ -91,18 +93,20 @@ export class SharedTokens {
 
   async #read({ key, held }: Request): Promise<Found> {
     const { clock, fleet, keys, onResult } = this.#deps;
-    const fact = (await fleet.ask((engine) => engine.read(key)))?.answer;
-    if (fact === undefined) return { text: undefined, token: undefined };
+    const read = await fleet.ask((engine) => engine.read(key), true);
+    const asked = read !== undefined;
+    const fact = read?.answer;
+    if (fact === undefined) return { asked, text: undefined, token: undefined };
     const { text, leftMs } = fact;
     const content = keys.unseal(key, text);
     if (content === undefined) onResult('unreadable');
     const token = content && tokenIn(content);
-    if (token === undefined || token.secret === held) return { text, token: undefined };
+    if (token === undefined || token.secret === held) return { asked, text, token: undefined };
     onResult('read');
     const { lifetimeMs } = token;
     // The clock of the store counts: it may be another machine's.
     const ageMs = Number.isFinite(lifetimeMs) ? Math.max(0, lifetimeMs - leftMs) : 0;
-    return { text, token: { ...token, issuedAt: clock.now() - ageMs } };
+    return { asked, text, token: { ...token, issuedAt: clock.now() - ageMs } };
   }
 
   /** Requests a token, and stores it in place of what was `found`. */
@@ -118,6 +122,7 @@ export class SharedTokens {
       async (engine) =>
         (text !== undefined && (await engine.exchange(key, text, sealed, ms))) ||
         (await engine.claim(key, sealed, ms)) === undefined,
+      true,
     );
     if (asked?.answer === true) onResult('written');
     // This replica was stopped, and another one has a newer token.
