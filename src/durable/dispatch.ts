@@ -82,6 +82,8 @@ export class Dispatch {
       runnerState: runnerStateOf(job),
       repeatable: isRepeatable(request.job, request.route),
     };
+    if (recorded !== undefined && isTargetUnknown(start))
+      return this.#settlement(job, end(times, 'unknown_outcome', TARGET_UNKNOWN), recorded);
     // The attempt of a process that died is a failed attempt: it counts, and the usual wait follows.
     if (recorded !== undefined)
       return this.#settlement(job, this.#decide(job, { ...start, ...recorded }), recorded);
@@ -151,7 +153,7 @@ export class Dispatch {
     const { job, cancelled } = running;
     const { finished, at, request } = facts;
     const { response, sent } = finished;
-    if (sent && !cancelled && isShutdown(finished)) return undefined;
+    if (sent && !cancelled && isShutdown(finished)) return this.#cut(job, facts);
     const recorded = sent ? { finished, at } : undefined;
     if (cancelled && response === undefined) return this.#settlement(job, this.#cancelled(facts), recorded);
     const decision = this.#decide(job, facts);
@@ -159,6 +161,15 @@ export class Dispatch {
     const shown = recorded && { ...recorded, ...recordingOf(decision, request.before) };
     const goesOn = decision.next.kind === 'wait';
     return this.#settlement(job, cancelled && goesOn ? this.#cancelled(facts) : decision, shown);
+  }
+
+  /** The outcome of an attempt that was cut by the shutdown is unknown, so its lease runs out. Only its target is stored, if needed. */
+  #cut(job: ClaimedJob, facts: AttemptEnd): Settlement | undefined {
+    const { at, request } = facts;
+    const { ms, targetName } = facts.finished;
+    if (targetName === undefined || !needsTarget(request)) return undefined;
+    const finished = { ...lostAttempt(job).finished, ms, targetName };
+    return this.#settlement(job, this.#decide(job, { ...facts, finished }), { finished, at });
   }
 
   #cancelled({ finished, route, request }: AttemptEnd): Decision {
@@ -267,9 +278,21 @@ const isRepeatableByItself = ({ method, upstreamKey }: Pick<ClaimedJob, 'method'
  * Whether no other target may get the request: the last one may have processed it, and another one may not know the idempotency key
  * that makes it safe to repeat.
  */
-function isBound({ job, route }: NextRequest, { outcome }: FinishedAttempt): boolean {
-  return !isRepeatable({ method: job.method, upstreamKey: null }, route) && mayBeProcessed(outcome);
+const isBound = (request: NextRequest, { outcome }: FinishedAttempt): boolean =>
+  needsTarget(request) && mayBeProcessed(outcome);
+
+/** Whether a target that may have processed the request is the only one that may get it again. */
+const needsTarget = ({ job, route }: NextRequest): boolean =>
+  !isRepeatable({ method: job.method, upstreamKey: null }, route);
+
+/** Only its idempotency key makes the request safe to repeat, and nothing says which of several targets got the latest attempt. */
+function isTargetUnknown({ request, route, runnerState }: AttemptStart): boolean {
+  if (request.job.upstreamKey === null || !needsTarget(request)) return false;
+  return (route.targets?.size ?? 0) > 1 && (request.before?.targetName ?? runnerState.boundTo) === undefined;
 }
+
+const TARGET_UNKNOWN =
+  'Outcome unknown: the process stopped during the attempt, and nothing says which target may have processed the request; another one may not know its idempotency key';
 
 function mayBeProcessed(outcome: FinishedAttempt['outcome']): boolean {
   if (outcome.kind === 'error') return outcome.error.sent !== 'not_sent';

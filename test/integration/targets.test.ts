@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startBreakwater } from '../support/breakwater.ts';
-import { DurableClient, durableConfig } from '../support/durable.ts';
+import { temporaryFolder } from '../support/command.ts';
+import { DurableClient, durableConfig, startDurable } from '../support/durable.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { type Origin, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
+import { hang, type Origin, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
 
 /** Answers by the key of the request. */
 const byKey =
@@ -158,6 +160,26 @@ test('a durable POST with a key that may have arrived stays at its target, over 
   const location = await client.accepted({ 'idempotency-key': 'k' }, { method: 'POST' });
   expect(await client.done(location)).toMatchObject({ status: 'succeeded', attempts: { made: 3 } });
   expect([failing.requests.length, well.requests.length]).toEqual([3, 0]);
+});
+
+test('a durable POST with a key whose attempt is cut by a shutdown stays at its target', async () => {
+  const store = join(temporaryFolder(), 'store.db');
+  const first = await startOrigin(ok('other'));
+  const second = await startOrigin(hang(), ok('mine'));
+  const more = `    targets:
+      - { name: a, url: "${first.url}" }
+      - { name: b, url: "${second.url}" }
+`;
+  const yaml = durableConfig(first, { store, more });
+  const client = await startDurable(yaml);
+  // The turn of the first target is over.
+  await fetch(`${client.proxy.url}/api/first`);
+  const location = await client.accepted({ 'idempotency-key': 'k' }, { method: 'POST' });
+  await second.untilRequests(1);
+  await client.proxy.app.stop(0);
+  const after = await startDurable(yaml);
+  expect(await after.done(location)).toMatchObject({ status: 'succeeded', attempts: { made: 2 } });
+  expect([first.requests.length, second.requests.length]).toEqual([1, 2]);
 });
 
 test('a call that has waited goes to the key whose Retry-After has ended, and not to one that asked for longer', async () => {
