@@ -68,6 +68,17 @@ describe('a limit that the upstream states', () => {
     },
   );
 
+  test('is reported ten times a second, however many replies state it', async () => {
+    const world = new SharedQuotaWorld();
+    limitedUpstream(world, { limit: 10_000, windowMs: 10_000 });
+    const replicas = await world.replicas(2);
+    await offer(world, replicas, [500, 500], 1_000);
+    world.messages.length = 0;
+    await offer(world, replicas, [500, 500], 1_000);
+    expect(world.sent.length).toBeGreaterThan(1_500);
+    expect(world.messages.length).toBeLessThanOrEqual(2 * 11);
+  });
+
   test('is not used up by the replica that asks first after a reset', async () => {
     const world = new SharedQuotaWorld();
     limitedUpstream(world, SECOND);

@@ -38,7 +38,8 @@ export class SharedCooldowns implements CredentialReplicas {
   readonly #requested = new Set<string>();
   /** The latest news of each learned limit, and when it was learned. */
   readonly #readings = new Map<string, LearnedReading>();
-  readonly #newReadings = new Set<LearnedReading>();
+  /** The names of readings that the others do not know. Only the latest of each is worth a message. */
+  readonly #newReadings = new Set<string>();
   #waits = false;
 
   constructor(shared: SharedCredential, deps: SharedCooldownsDeps) {
@@ -81,7 +82,7 @@ export class SharedCooldowns implements CredentialReplicas {
     const name = nameOf(scope, reading);
     if (!this.#readings.has(name) && this.#readings.size >= MOST_READINGS) this.#readings.clear();
     this.#readings.set(name, learned);
-    this.#newReadings.add(learned);
+    this.#newReadings.add(name);
     if (!this.#waits) this.#report();
   }
 
@@ -121,8 +122,10 @@ export class SharedCooldowns implements CredentialReplicas {
     this.#keep();
     for (const report of quota().reports(clock.now(), this.#changed))
       this.#shared.tell(JSON.stringify([report]));
-    for (const reading of this.#newReadings)
-      this.#shared.tell(JSON.stringify([reportOf(reading, clock.now())]));
+    for (const name of this.#newReadings) {
+      const reading = this.#readings.get(name);
+      if (reading !== undefined) this.#shared.tell(JSON.stringify([reportOf(reading, clock.now())]));
+    }
     for (const scope of this.#released) this.#shared.release(scope);
     this.#newReadings.clear();
     this.#changed.clear();
