@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Clients, requestText } from '../lib/clients.ts';
 import type { Context } from '../lib/context.ts';
-import { BREAKWATER, breakwater, type Launched } from '../lib/contenders.ts';
+import { BARE, BREAKWATER, bare, breakwater, type Launched } from '../lib/contenders.ts';
 import { startOrigin } from '../lib/origin.ts';
 import { cpuMicros } from '../lib/proc.ts';
 import { openFilesLimit } from '../lib/process.ts';
@@ -17,7 +17,8 @@ export async function flat(context: Context): Promise<Part> {
   const compared = [
     await routes(context, originPort),
     await credentials(context, originPort),
-    await inFlight(context, originPort),
+    await inFlight(context, { originPort }),
+    await inFlight(context, { originPort, ofBare: true }),
   ];
   return {
     title: 'CPU per request where something grows',
@@ -36,8 +37,8 @@ export async function flat(context: Context): Promise<Part> {
         ]),
       },
     ],
-    goals: compared.map(({ what, ratios, limit }) =>
-      atMost(`CPU per request, ${what}`, median(ratios), limit, quartiles(ratios)),
+    goals: compared.flatMap(({ what, ratios, limit }) =>
+      limit === undefined ? [] : atMost(`CPU per request, ${what}`, median(ratios), limit, quartiles(ratios)),
     ),
     notes: compared
       .filter(({ refused }) => refused > 0)
@@ -48,7 +49,8 @@ export async function flat(context: Context): Promise<Part> {
 
 interface Compared {
   readonly what: string;
-  readonly limit: number;
+  /** Undefined: no goal. */
+  readonly limit: number | undefined;
   /** CPU µs per request, by round. */
   readonly few: readonly number[];
   readonly many: readonly number[];
@@ -130,17 +132,27 @@ const OTHER_FILES = 2_000;
 /** Both proxies have this rate, because a process that does little has fewer events in each turn of its loop. */
 const PER_SECOND = 800;
 
+interface InFlight {
+  readonly originPort: number;
+  /** Bare dispatch instead of Breakwater. Its ratio tells how much of ours belongs to sockets, node:http and undici. */
+  readonly ofBare?: boolean;
+}
+
 /** Both at once, for the same seconds. The upstream takes as long as it takes for that many to be in flight. */
-async function inFlight(context: Context, originPort: number): Promise<Compared> {
+async function inFlight(context: Context, { originPort, ofBare = false }: InFlight): Promise<Compared> {
   const url = `http://127.0.0.1:${originPort}`;
   // A route that was fast takes such slow replies for silence. So the warm-up has an upstream of its own.
+  // Many calls in flight take long, and each line of the log would count.
   const config = `
+log: { slow: 60s }
 upstreams:
   warm: { url: "${url}", allow_private: true }
   slow: { url: "${url}", allow_private: true }
 `;
-  const few = await launch(context, originPort, config);
-  const many = await launch(context, originPort, config);
+  const start = (): Promise<Launched> =>
+    ofBare ? bare(context.tempDir).launch(originPort) : launch(context, originPort, config);
+  const [few, many] = [await start(), await start()];
+  const [warmMount, slowMount] = ofBare ? ['', ''] : ['/warm', '/slow'];
   // A call needs two connections.
   const count = Math.min(IN_FLIGHT, Math.floor((openFilesLimit() - OTHER_FILES) / 2));
   const loads = [
@@ -151,11 +163,11 @@ upstreams:
   for (const { proxy, count: connections } of loads) {
     // Warms up the code and the pool of connections.
     const warm = await Clients.open(proxy.port, CONNECTIONS);
-    await warm.send(WARM_UP, () => requestText('/warm/1k'));
+    await warm.send(WARM_UP, () => requestText(`${warmMount}/1k`));
     warm.close();
     const clients = await Clients.open(proxy.port, connections);
     const delay = (connections / PER_SECOND) * 1_000;
-    clients.keepSending(() => requestText(`/slow/1k?delay=${delay.toFixed(0)}`), delay);
+    clients.keepSending(() => requestText(`${slowMount}/1k?delay=${delay.toFixed(0)}`), delay);
     running.push({ pid: proxy.pid, clients });
   }
   // Until all are in flight, and the first have come back.
@@ -176,8 +188,8 @@ upstreams:
   }
   await Promise.all([few.stop(), many.stop()]);
   return {
-    what: `${count} calls in flight ÷ ${CONNECTIONS}`,
-    limit: 1.3,
+    what: `${count} calls in flight ÷ ${CONNECTIONS}${ofBare ? `, ${BARE}` : ''}`,
+    limit: ofBare ? undefined : 1.3,
     few: results[0],
     many: results[1],
     ratios: ratiosOf(results),
