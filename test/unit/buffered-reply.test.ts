@@ -1,3 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { BufferedReply } from '../../src/http/bodies/buffered-reply.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
@@ -66,4 +69,21 @@ test('a reply that is too large is aborted at once', () => {
   expect([body.aborted, memory.used]).toEqual([1, 0]);
   body.end('complete');
   expect(buffered.take()).toBeUndefined();
+});
+
+test('a body that has ended is not held in memory', async () => {
+  const [buffered, ref] = ended();
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  // A weak reference holds its target to the end of the turn.
+  await turn();
+  collect();
+  expect(ref.deref()).toBeUndefined();
+  expect(buffered.take()?.status).toBe(503);
+
+  function ended() {
+    const { body, buffered: one } = setUp();
+    body.end('complete');
+    return [one, new WeakRef(body)] as const;
+  }
 });

@@ -1,5 +1,5 @@
 import type { ByteBudget } from '../byte-budget.ts';
-import type { BodyEnd, BodySink, Reply, Trailers } from '../reply.ts';
+import type { BodyEnd, BodySink, Reply, ReplyBody, Trailers } from '../reply.ts';
 import { BodyBuffer } from './body-buffer.ts';
 import { MemoryBody } from './memory-body.ts';
 
@@ -11,19 +11,23 @@ const MAX_BUFFERED_BYTES = 64 * 1024;
  * attempt has a better one.
  */
 export class BufferedReply implements BodySink {
-  readonly #reply: Reply;
+  readonly #head: Omit<Reply, 'body'>;
+  /** Undefined after its end, so that a call in backoff does not hold the failed attempt in memory. */
+  #body: ReplyBody | undefined;
   readonly #log: BodyBuffer;
   #end: BodyEnd | undefined;
   #overflow = false;
   #trailers: Trailers = [];
 
-  constructor(reply: Reply, memory: ByteBudget) {
-    this.#reply = reply;
+  constructor({ body, ...head }: Reply, memory: ByteBudget) {
+    this.#head = head;
+    this.#body = body;
     this.#log = new BodyBuffer(memory);
-    reply.body.onEnd((end) => {
+    body.onEnd((end) => {
       this.#end = end;
+      this.#body = undefined;
     });
-    reply.body.pipeTo(this);
+    body.pipeTo(this);
   }
 
   /** The reply, or undefined if its body was too large, is incomplete or broken. Ends the buffering. */
@@ -31,7 +35,7 @@ export class BufferedReply implements BodySink {
     const chunks = this.#log.chunks();
     const whole = this.#end === 'complete' && !this.#overflow;
     this.drop();
-    return whole ? { ...this.#reply, body: new MemoryBody(chunks, this.#trailers) } : undefined;
+    return whole ? { ...this.#head, body: new MemoryBody(chunks, this.#trailers) } : undefined;
   }
 
   /** Whether the body has ended. */
@@ -43,7 +47,7 @@ export class BufferedReply implements BodySink {
   drop(): void {
     this.#overflow = true;
     this.#log.release();
-    if (!this.ended) this.#reply.body.abort?.(new Error('the failed reply is not needed any more'));
+    this.#body?.abort?.(new Error('the failed reply is not needed any more'));
   }
 
   // --- the sink's side ---

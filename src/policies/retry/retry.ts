@@ -145,7 +145,7 @@ class RetriedCall implements Receiver {
   #follow(outcome: Outcome, step: Step): void {
     if (step.kind === 'stop') return this.#giveUp(outcome, step.because);
     const denial = this.#denial(step);
-    if (denial === undefined) void this.#again(outcome, step);
+    if (denial === undefined) this.#again(outcome, step);
     else this.#giveUp(outcome, denial);
   }
 
@@ -207,19 +207,31 @@ class RetriedCall implements Receiver {
     return undefined;
   }
 
-  /** Makes another attempt after a wait. If the wait is interrupted, the call ends with the last outcome. */
-  async #again(outcome: Outcome, step: RetryStep): Promise<void> {
-    const { backoffMs, cost, delayMs, elsewhere, reason } = step;
+  /** Makes another attempt after a wait. */
+  #again(outcome: Outcome, step: RetryStep): void {
+    this.#sent.call.journal.retryScheduled(this.#attempts + 1, step.delayMs, step.reason);
+    this.#paid = step.cost;
+    // Frees the connection of the failed attempt before the wait, not after it.
+    this.#last?.drop();
+    const last = new BufferedOutcome(outcome, this.#deps.memory);
+    this.#last = last;
+    this.#previousMs = step.backoffMs;
+    // The wait does not know `outcome`, which would hold the failed attempt in memory.
+    void this.#retryLater(last, step);
+  }
+
+  /** Waits. If the wait is interrupted, the call ends with the last outcome. */
+  async #retryLater(last: BufferedOutcome, { delayMs, elsewhere }: RetryStep): Promise<void> {
+    const { clock, interrupt } = this.#deps;
+    let ended: RetryDenial | undefined = 'client_gone';
     try {
-      this.#sent.call.journal.retryScheduled(this.#attempts + 1, delayMs, reason);
-      this.#paid = cost;
-      // Frees the connection of the failed attempt before the wait, not after it.
-      this.#last?.drop();
-      const last = new BufferedOutcome(outcome, this.#deps.memory);
-      this.#last = last;
-      this.#previousMs = backoffMs;
-      // The rest of the failed reply arrives in this turn.
-      const ended = elsewhere === true && delayMs === 0 ? await AT_ONCE : await this.#sleep(delayMs);
+      try {
+        // The rest of the failed reply arrives in this turn.
+        const atOnce = elsewhere === true && delayMs === 0;
+        ended = await (atOnce ? AT_ONCE : interrupt.sleep(clock, delayMs, this.#sent.all.signal));
+      } finally {
+        if (ended !== undefined) this.#unused(ended);
+      }
       if (ended !== undefined) return this.#pass(last.take(unsent(ended)));
       // Its connection and its permit would be held next to the next attempt.
       last.dropUnfinished();
@@ -230,20 +242,10 @@ class RetriedCall implements Receiver {
     }
   }
 
-  /** Why the backoff was interrupted, if it was. Then the token is refunded. */
-  async #sleep(delayMs: number): Promise<RetryDenial | undefined> {
-    const { budget, clock, interrupt } = this.#deps;
-    const { all, call } = this.#sent;
-    let ended: RetryDenial | undefined = 'client_gone';
-    try {
-      ended = await interrupt.sleep(clock, delayMs, all.signal);
-    } finally {
-      if (ended !== undefined) {
-        budget.refund(this.#paid);
-        call.journal.note('retry_denied', ended);
-      }
-    }
-    return ended;
+  /** The backoff has ended without a retry. */
+  #unused(reason: RetryDenial): void {
+    this.#deps.budget.refund(this.#paid);
+    this.#sent.call.journal.note('retry_denied', reason);
   }
 }
 
