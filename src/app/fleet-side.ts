@@ -187,6 +187,7 @@ export class FleetSide {
           wake,
           planOfLearned(limit, windowMs),
         ),
+      refilled: ({ limit, windowMs }) => fleet.window(key, { limit, periodMs: windowMs, burst: limit }, wake),
       window: async (ended, resetMs, windowMs) => {
         // Within this time, no window is counted again. What is left of it tells when the current one ends.
         const laterMs = (LEARNED_WINDOWS - 1) * windowMs;

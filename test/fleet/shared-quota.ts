@@ -167,6 +167,25 @@ export class SharedQuotaWorld {
   }
 }
 
+/** Offers calls at these rates, one for each replica, whether they are refused or not. */
+export async function offerCalls(
+  world: SharedQuotaWorld,
+  replicas: readonly QuotaReplica[],
+  rates: readonly number[],
+  { ms, stepMs = 5 }: { readonly ms: number; readonly stepMs?: number },
+): Promise<void> {
+  const begun = world.clock.now();
+  const sent = rates.map(() => 0);
+  for (let at = 0; at < ms; at += stepMs) {
+    for (const [i, { send }] of replicas.entries())
+      while ((sent[i] ?? 0) < ((rates[i] ?? 0) * (world.clock.now() - begun)) / 1_000) {
+        sent[i] = (sent[i] ?? 0) + 1;
+        send().catch(() => undefined);
+      }
+    await world.pass(stepMs, stepMs);
+  }
+}
+
 /** Whether calls of one credential of the replica are held back by a cooldown. */
 export const isHeld = ({ quota }: Pick<QuotaReplica, 'quota'>): boolean =>
   [...quota.queues].some(([, queue]) =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
+import { offerCalls, type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
 
 interface Limited {
   readonly limit: number;
@@ -28,24 +28,12 @@ function limitedUpstream(world: SharedQuotaWorld, { limit, windowMs }: Limited):
   return windows;
 }
 
-/** Offers calls at these rates. */
-async function offer(
+const offer = (
   world: SharedQuotaWorld,
   replicas: readonly QuotaReplica[],
   rates: readonly number[],
   ms: number,
-): Promise<void> {
-  const begun = world.clock.now();
-  const sent = rates.map(() => 0);
-  for (let at = 0; at < ms; at += 5) {
-    for (const [i, { send }] of replicas.entries())
-      while ((sent[i] ?? 0) < ((rates[i] ?? 0) * (world.clock.now() - begun)) / 1_000) {
-        sent[i] = (sent[i] ?? 0) + 1;
-        send().catch(() => undefined);
-      }
-    await world.pass(5);
-  }
-}
+) => offerCalls(world, replicas, rates, { ms });
 
 const SECOND = { limit: 100, windowMs: 1_000 };
 const many = (count: number, each: number) => Array.from({ length: count }, () => each);

@@ -155,6 +155,11 @@ export class FlowMeter implements Meter {
     return this.#statedUnitMs / this.#share;
   }
 
+  /** Milliseconds in which an empty bucket is full again, by the stated rate; 0 if unknown. */
+  protected get periodMs(): number {
+    return this.limit * this.#statedUnitMs;
+  }
+
   /** The readings no longer hold from this moment on. */
   get #forgottenAt(): number {
     return this.#learnedAt + LONGEST_HOLD_MS;

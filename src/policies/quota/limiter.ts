@@ -10,6 +10,7 @@ import type { QuotaWindow } from './options.ts';
 import { ProbeTimes } from './probe-times.ts';
 import type { Throughput } from './throughput.ts';
 import type { LearnedUnits } from './shared-credential.ts';
+import { SharedFlowMeter } from './shared-flow-meter.ts';
 import { SharedMeter } from './shared-meter.ts';
 import { WindowMeter } from './window-meter.ts';
 
@@ -247,9 +248,11 @@ export class Limiter {
   }
 
   #newMeter(reading: QuotaReading): Meter {
-    if (reading.continuous) return new FlowMeter(reading);
+    const units = this.#unitsOf?.(reading);
+    if (reading.continuous)
+      return units === undefined ? new FlowMeter(reading) : new SharedFlowMeter(reading, units);
     const own = new WindowMeter(reading);
-    return this.#unitsOf === undefined ? own : new SharedMeter(own, this.#unitsOf(reading));
+    return units === undefined ? own : new SharedMeter(own, units);
   }
 
   /** Call for the result of an attempt, after its reading was learned. A test says nothing about the rate of a meter. */

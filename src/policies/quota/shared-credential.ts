@@ -58,6 +58,8 @@ export interface LearnedUnits {
   wake(): void;
   /** The units of a window. */
   tokens(number: number, limit: LearnedLimit): TokenSource;
+  /** The units of a limit that refills continuously, within `windowMs`. */
+  refilled(limit: LearnedLimit): TokenSource;
 }
 
 export interface CredentialListener {
