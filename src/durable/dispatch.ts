@@ -305,9 +305,9 @@ function mayBeProcessed(outcome: FinishedAttempt['outcome']): boolean {
 const CONFLICT = 409;
 
 function boundTo<D extends Decision>(decision: D, targetName: string | undefined): D {
-  const { next, runnerState } = decision;
-  if (targetName === undefined || next.kind !== 'wait') return decision;
-  return { ...decision, runnerState: { ...runnerState, boundTo: targetName } };
+  if (targetName === undefined) return decision;
+  // Also if the request ends, because a person may retry it.
+  return { ...decision, runnerState: { ...decision.runnerState, boundTo: targetName } };
 }
 
 /** The upstream has accepted the request, and only its result is polled. */

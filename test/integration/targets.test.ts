@@ -182,6 +182,21 @@ test('a durable POST with a key whose attempt is cut by a shutdown stays at its 
   expect([first.requests.length, second.requests.length]).toEqual([1, 2]);
 });
 
+test('a durable POST with a key that is retried by a person stays at its target', async () => {
+  const first = await startOrigin(status(503), ok('mine'));
+  const second = await startOrigin(ok('other'));
+  const more = `    targets:
+      - { name: a, url: "${first.url}" }
+      - { name: b, url: "${second.url}" }
+`;
+  const client = await startDurable(durableConfig(first, { durable: 'attempts: 1', more }));
+  const location = await client.accepted({ 'idempotency-key': 'k' }, { method: 'POST' });
+  expect(await client.done(location)).toMatchObject({ error: { code: 'exhausted' } });
+  await client.call('POST', `${location}/retry`);
+  expect(await client.done(location)).toMatchObject({ status: 'succeeded' });
+  expect([first.requests.length, second.requests.length]).toEqual([2, 0]);
+});
+
 test('a call that has waited goes to the key whose Retry-After has ended, and not to one that asked for longer', async () => {
   const clock = new FakeClock();
   const origin = await startOrigin(
