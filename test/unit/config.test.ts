@@ -771,6 +771,10 @@ upstreams:
       'config.yaml:4:66  upstreams.a.fallback.next[1].upstream: b comes before already, and would only fail again; remove it',
     ],
     [
+      `${upstream('fallback: { upstream: b, next: [{ upstream: c }] }', 'routes: [{ match: { path: /x }, fallback: { upstream: c } }]')}\n  b: { url: https://b.example }\n  c: { url: https://c.example }`,
+      'config.yaml:5:59  upstreams.a.routes[0].fallback.upstream: c is in the inherited fallback.next too, and would only fail again; write another upstream, or next: [] here',
+    ],
+    [
       `${upstream('fallback: { upstream: b, next: [{ upstream: c }] }')}\n  b: { url: https://b.example, fallback: { reply: { status: 200 } } }\n  c: { url: https://c.example }`,
       'config.yaml:4:27  upstreams.a.fallback.upstream: b has a fixed reply itself, so none after it would be asked; make it the last one, or write fallback: off there',
     ],

@@ -114,11 +114,32 @@ export function checkFallbacks(upstreams: readonly UpstreamConfig[], origins: Or
       const inTurn = upstreamsOf(route);
       inTurn.forEach((to, index) => {
         const path = placeOf(index, found);
-        const problem = problemOf(to, name, others) ?? problemInTurn(inTurn, index, others);
+        const problem =
+          problemOf(to, name, others) ??
+          problemTwice(inTurn, index, isInherited(found)) ??
+          problemInTurn(inTurn, index, others);
         if (problem !== undefined && path !== undefined) report.problem(path, problem);
       });
     }
   }
+}
+
+/** Whether the first upstream is written in an inner layer, and those after it in an outer one. */
+function isInherited(found: Inherited<Settings>['origins'] | undefined): boolean {
+  const [first, further] = [found?.get('fallback.upstream'), found?.get('fallback.next')];
+  return first !== undefined && further !== undefined && first.depth > further.depth;
+}
+
+/** `inherited`: the list of those after the first one is correct for other routes, so the first one is the problem. */
+function problemTwice(inTurn: readonly string[], index: number, inherited: boolean): string | undefined {
+  const to = inTurn[index] as string;
+  if (inherited && index === 0)
+    return inTurn.includes(to, 1)
+      ? `${to} is in the inherited fallback.next too, and would only fail again; write another upstream, or next: [] here`
+      : undefined;
+  return inTurn.indexOf(to, inherited ? 1 : 0) < index
+    ? `${to} comes before already, and would only fail again; remove it`
+    : undefined;
 }
 
 function placeOf(index: number, found: Inherited<Settings>['origins'] | undefined): Path | undefined {
@@ -133,8 +154,6 @@ function problemInTurn(
   others: readonly UpstreamConfig[],
 ): string | undefined {
   const to = inTurn[index];
-  if (inTurn.indexOf(to as string) < index)
-    return `${to} comes before already, and would only fail again; remove it`;
   const replies = others
     .find(({ name }) => name === to)
     ?.routes.some(({ settings }) => settings.fallback?.reply !== undefined);
