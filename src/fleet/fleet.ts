@@ -18,6 +18,9 @@ const HEARTBEAT_MS = 1_000;
 /** A connection on which nothing was answered for this long is given up. */
 const DEAD_MS = 3_000;
 
+/** The end of a process waits for the engine for this long at most. */
+const LEAVING_MS = 1_000;
+
 /** The waits between two connections that failed: from the first to the longest, at least half of it. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = RETURN_MS;
@@ -242,7 +245,8 @@ export class Fleet implements WindowHost {
     if (engine === undefined) return;
     for (const window of this.#windows.values()) window.giveUp();
     const left = engine.leave(this.#deps.replica).catch(() => undefined);
-    await Promise.race([left, new Promise<void>((resolve) => this.#deps.clock.timer(PATIENCE_MS, resolve))]);
+    // No call waits for it, and units that do not come back are lost to the others.
+    await Promise.race([left, new Promise<void>((resolve) => this.#deps.clock.timer(LEAVING_MS, resolve))]);
     this.#engine = undefined;
     await engine.close().catch(() => undefined);
   }

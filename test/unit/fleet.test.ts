@@ -227,17 +227,29 @@ test.each([
       world.cut();
     },
   ],
-])('the end waits 50 ms at most for an engine that %s, and leaves no timer', async (_name, harm) => {
+])('the end waits a second at most for an engine that %s, and leaves no timer', async (_name, harm) => {
   const world = new EngineWorld();
   const fleet = await world.started();
   harm(world);
   await world.clock.advance(1_010);
   let ended = false;
   void fleet.close().then(() => (ended = true));
-  await world.clock.advance(50);
+  await world.clock.advance(1_000);
   expect(ended).toBe(true);
   // Requests without an answer are those of the engine.
   expect(world.clock.deadlines.filter((at) => at < 1e9)).toEqual([]);
+});
+
+test('the end waits for an engine that answers after 500 ms', async () => {
+  const world = new EngineWorld();
+  const fleet = await world.started();
+  world.delayMs = 500;
+  let ended = false;
+  void fleet.close().then(() => (ended = true));
+  await world.clock.advance(499);
+  expect(ended).toBe(false);
+  await world.clock.advance(1);
+  expect(ended).toBe(true);
 });
 
 test('a call that has cost more than was leased is counted for all replicas', async () => {
