@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type Running, run, temporaryFolder } from '../support/command.ts';
+import { breakwater, type Running, temporaryFolder } from '../support/command.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
@@ -58,10 +58,8 @@ function send(
   });
 }
 
-/** The compile cache of the process before reduces the start time to a third. */
 function started(folder: string): Running {
-  const env = { NODE_COMPILE_CACHE: join(folder, 'compiled') };
-  return run(process.execPath, ['src/main.ts', 'start', '--config', join(folder, 'config.yaml')], { env });
+  return breakwater('start', '--config', join(folder, 'config.yaml'));
 }
 
 async function start(folder: string): Promise<{ child: Running; url: string }> {
