@@ -65,6 +65,8 @@ export interface Offered {
   longestMs: number;
   /** Resolves once so many calls were answered with 200. */
   answered(count: number): Promise<void>;
+  /** Offers no more calls. */
+  stop(): void;
   readonly done: Promise<void>;
 }
 
@@ -80,6 +82,10 @@ export function offer(url: string, perSecond: number, ms: number): Offered {
   const calls: Promise<void>[] = [];
   const begun = performance.now();
   let sent = 0;
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+  };
   const done = new Promise<void>((resolve) => {
     const tick = setInterval(() => {
       const due = Math.min((performance.now() - begun) / 1_000, ms / 1_000) * perSecond;
@@ -87,7 +93,7 @@ export function offer(url: string, perSecond: number, ms: number): Offered {
         sent++;
         calls.push(call(url, agent, offered));
       }
-      if (performance.now() - begun < ms) return;
+      if (!stopped && performance.now() - begun < ms) return;
       clearInterval(tick);
       void Promise.all(calls).then(() => {
         agent.destroy();
@@ -96,7 +102,7 @@ export function offer(url: string, perSecond: number, ms: number): Offered {
     }, 5);
   });
   const answered = (count: number) => offered.changes.until(() => (offered.statuses.get(200) ?? 0) >= count);
-  return Object.assign(offered, { answered, done });
+  return Object.assign(offered, { answered, done, stop });
 }
 
 function call(url: string, agent: Agent, offered: Answers): Promise<void> {
