@@ -149,6 +149,22 @@ test('a POST with a key goes on after a limit, which has processed nothing', asy
   expect(await reply.text()).toBe('b');
 });
 
+test('a POST with a key goes on after a status by which the API reports that it did nothing', async () => {
+  const a = await startOrigin(status(503));
+  const b = await startOrigin(ok('b'));
+  const proxy = await startBreakwater(`
+upstreams:
+  api:
+    allow_private: true
+    retry: { idempotency_key: pass, not_processed: [503] }
+    targets: [{ name: a, url: "${a.url}" }, { name: b, url: "${b.url}" }]
+`);
+  const headers = { 'idempotency-key': 'k' };
+  const reply = await fetch(`${proxy.url}/api/x`, { method: 'POST', body: '{}', headers });
+  expect(await reply.text()).toBe('b');
+  expect(a.requests.length).toBe(1);
+});
+
 test('a durable POST with a key that may have arrived stays at its target, over all its attempts', async () => {
   const failing = await startOrigin(reset(), status(429), ok('mine'));
   const well = await startOrigin(ok('other'));
