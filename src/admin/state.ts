@@ -19,6 +19,7 @@ export function stateJson(deps: StateParts) {
     ...aboutJson(deps.about()),
     durable: prefix === undefined ? undefined : { prefix },
     shared: sharedJson(deps.state.shared?.()),
+    quota_memory: deps.state.quotaMemory?.(),
     buffered_body_bytes: deps.state.bufferedBytes(),
     upstreams: Array.from(deps.state.upstreams(), (upstream) => ({
       ...upstreamJson(upstream),
@@ -139,6 +140,8 @@ function quotaJson({ shadow, waiting, cooldowns, credentials }: QuotaSnapshot) {
   return { shadow, waiting, cooldowns, credentials: credentials.map(credentialJson) };
 }
 
+const REPORTERS = { replica: 'another replica', before: 'an earlier process' } as const;
+
 function credentialJson({ credential, limited, waiting, cooldown, buckets }: CredentialSnapshot) {
   return {
     credential,
@@ -147,7 +150,7 @@ function credentialJson({ credential, limited, waiting, cooldown, buckets }: Cre
     cooldown: cooldown && {
       cause: cooldown.cause,
       retry_after_ms: Math.ceil(cooldown.retryAfterMs),
-      reported_by: cooldown.remote && ('another replica' as const),
+      reported_by: cooldown.reportedBy && REPORTERS[cooldown.reportedBy],
     },
     buckets: buckets.map(bucketJson),
   };

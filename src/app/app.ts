@@ -6,6 +6,7 @@ import type { HttpServer } from '../admin/http-server.ts';
 import { startMetrics } from '../admin/metrics-server.ts';
 import { startAdmin } from '../admin/server.ts';
 import type { Config } from '../config/config.ts';
+import { remembersQuotas } from '../config/resolve/durable.ts';
 import { formatDuration } from '../config/fields/format.ts';
 import { shownConfig } from '../config/show/redacted-config.ts';
 import { ByteBudget } from '../http/byte-budget.ts';
@@ -30,6 +31,7 @@ import { Traffic } from '../telemetry/traffic/traffic.ts';
 import { type Assembly, assemble, type RunningUpstream, scopesOf } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
 import { FleetSide } from './fleet-side.ts';
+import { QuotaMemories } from './quota-memory.ts';
 import { RetainedState } from './retained-state.ts';
 import { OperatorEvents } from './operator-events/operator-events.ts';
 import { reloadEvent, Watches } from './operator-events/watches.ts';
@@ -93,6 +95,8 @@ export class App {
   readonly #durable: DurableSide;
   /** The state that replicas share; undefined: none. */
   readonly #fleet: FleetSide | undefined;
+  /** The memory of quotas over a restart; undefined: replicas share it, or each of several has its own. */
+  readonly #memories: QuotaMemories | undefined;
   #config: Config;
   #door: Door;
   #observer: Observer;
@@ -150,11 +154,13 @@ export class App {
     this.#events = new OperatorEvents({ ...deps, observer: this.#delegate });
     this.#watches = new Watches({ ...deps, durable, report: (event) => this.#events.report(event) });
     this.#observer = this.#observers(config);
+    this.#memories = remembersQuotas(config) ? new QuotaMemories(deps) : undefined;
     this.#durable = new DurableSide({
       ...deps,
       observer: this.#delegate,
       trace: (job) => this.#tracing.follow(job),
       memory: this.#memory,
+      onStore: async (store) => this.#memories?.open(store),
       isAdmin: (headers) => hasToken(headerOf(headers, 'authorization'), this.#config.admin.token),
     });
     this.#fleet = config.shared && new FleetSide(config.shared, { ...deps, observer: this.#delegate });
@@ -306,6 +312,7 @@ export class App {
     await Promise.race([drained, this.#pause(grace)]);
     cutClients(this.#server);
     await closed;
+    await this.#memories?.close();
     await this.#durable.close();
     // Calls without a client release their keys, which the replicas share.
     for (const upstream of this.#assembly.upstreams) upstream.close();
@@ -346,7 +353,11 @@ export class App {
     const state = stateSource(() => this.#assembly.upstreams, this.#memory, this.#deps.clock);
     return {
       metrics: this.#metrics,
-      state: { ...state, shared: () => this.#fleet?.snapshot() },
+      state: {
+        ...state,
+        shared: () => this.#fleet?.snapshot(),
+        quotaMemory: () => this.#memories?.snapshot(),
+      },
       calls: this.#calls,
       traffic: this.#traffic,
       clock: this.#deps.clock,
@@ -386,6 +397,7 @@ export class App {
       durable: this.#durable,
       shareOf: (client) => this.#door.shareOf(client),
       fleet: this.#fleet,
+      memories: this.#memories,
     });
   }
 

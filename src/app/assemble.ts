@@ -189,8 +189,8 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
     );
   const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
   // Nothing else of `deps`, here and below: what outlives a reload would hold the old configuration and all its routes in memory.
-  const { clock, random, observer, state, draining, fleet, shareOf, budgetOf } = deps;
-  const stateDeps = { clock, random, observer, state, draining, fleet, shareOf, budgetOf };
+  const { clock, random, observer, state, draining, fleet, memories, shareOf, budgetOf } = deps;
+  const stateDeps = { clock, random, observer, state, draining, fleet, memories, shareOf, budgetOf };
   const policyState = new PolicyState(upstream, stateDeps);
   const targets =
     upstream.targets && new Targets(upstream, upstream.targets, { ...stateDeps, memory: deps.memory });

@@ -11,6 +11,7 @@ import { HedgeShare } from '../policies/hedge/hedge-share.ts';
 import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
 import { UsualTimes } from '../policies/silence/usual-times.ts';
+import type { Seer } from '../policies/quota/cooldown.ts';
 import { type CooldownStart, Quota } from '../policies/quota/quota.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
@@ -27,6 +28,7 @@ import { newSecret, type Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import type { AuthSnapshot } from '../telemetry/snapshot.ts';
 import type { FleetSide } from './fleet-side.ts';
+import type { QuotaMemories } from './quota-memory.ts';
 import type { RetainedState } from './retained-state.ts';
 
 export interface PolicyStateDeps {
@@ -41,10 +43,18 @@ export interface PolicyStateDeps {
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
   /** The state that replicas share; undefined: none. */
   readonly fleet?: Pick<FleetSide, 'credentialsOf' | 'values'> | undefined;
+  /** The memory of quotas over a restart; undefined: nothing is remembered. */
+  readonly memories?: Pick<QuotaMemories, 'of'> | undefined;
 }
 
 /** One hash key per process, because state outlives a reload. */
 const HASH = keyedHash();
+
+const COOLDOWN_EVENTS = {
+  this: 'quota_cooldown_started',
+  replica: 'quota_cooldown_heard',
+  before: 'quota_cooldown_remembered',
+} as const satisfies Record<Seer, string>;
 
 /** A concurrency limit with its queue. */
 export interface Limiter {
@@ -339,8 +349,8 @@ export class PolicyState {
     const { clock, draining, observer, random, shareOf } = this.#deps;
     const [upstream, { name, target }] = [this.#upstream, scope];
     const shadow = options.mode === 'shadow' ? ({ shadow: true } as const) : undefined;
-    const onCooldown = (start: CooldownStart, remote: boolean) => {
-      const type = remote ? 'quota_cooldown_heard' : 'quota_cooldown_started';
+    const onCooldown = (start: CooldownStart, seenBy: Seer) => {
+      const type = COOLDOWN_EVENTS[seenBy];
       observer.stateChanged(upstream, { type, scope: name, target, ...start, ...shadow });
     };
     const onProbeLease = (granted: boolean) =>
@@ -350,6 +360,8 @@ export class PolicyState {
         target,
         by: granted ? 'this' : 'another',
       });
+    const onRecall = (credential: string) =>
+      observer.stateChanged(upstream, { type: 'quota_remembered', scope: name, target, credential });
     const account = accountOf(auth);
     // In shadow mode no call waits for a lease, so units are counted here.
     const fleet = shadow === undefined ? this.#deps.fleet : undefined;
@@ -364,9 +376,11 @@ export class PolicyState {
           draining,
           onCooldown,
           onProbeLease,
+          onRecall,
           shareOf,
           hash: HASH,
           shared,
+          memory: this.#deps.memories?.of({ name, origin: this.#origin, account }, options),
         }),
     );
     return scope.quota;

@@ -36,13 +36,15 @@ function queueSnapshot(credential: string, { quota, size }: QuotaQueue, now: num
   );
 }
 
+const reporterOf = ({ seenBy }: Limiter['cooldown']) => (seenBy === 'this' ? undefined : seenBy);
+
 function limiterSnapshot({ cooldown, windows, meters }: Limiter, now: number) {
   const retryAfterMs = cooldown.remainingMs(now);
   return {
     cooldown:
       retryAfterMs === undefined
         ? undefined
-        : { cause: cooldown.cause ?? 'throttled', retryAfterMs, remote: cooldown.isRemote || undefined },
+        : { cause: cooldown.cause ?? 'throttled', retryAfterMs, reportedBy: reporterOf(cooldown) },
     buckets: [
       ...windows.map(({ name, limit, tokens }) => ({
         bucket: name,

@@ -29,6 +29,7 @@ export function describe(explanation: Explanation): string {
     '\nState of the policies\n',
     table(state.map(({ key, own }) => [key, own ? `own (${upstream}/${route})` : `shared (${upstream})`])),
     replicas(explanation),
+    remembered(explanation),
     '\nWhen the request is retried\n',
     retries(explanation),
     resumes(explanation),
@@ -44,6 +45,9 @@ export function describe(explanation: Explanation): string {
 
 const replicas = ({ replicas: lines }: Explanation): string =>
   lines.length === 0 ? '' : `\nWhat the replicas share\n${lines.map((line) => `  ${line}\n`).join('')}`;
+
+const remembered = ({ remembered: lines }: Explanation): string =>
+  lines.length === 0 ? '' : `\nWhat a restart remembers\n${lines.map((line) => `  ${line}\n`).join('')}`;
 
 const tenantOf = ({ tenant }: Explanation): string =>
   tenant.length === 0 ? '' : `\nThe tenant\n${tenant.map((line) => `  ${line}\n`).join('')}`;

@@ -1,5 +1,6 @@
 import type { Config, RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
+import { remembersQuotas } from '../config/resolve/durable.ts';
 import { addedCredentials, clientAccessRules, knownClients } from '../config/resolve/identity.ts';
 import { formatPercentage } from '../config/fields/format.ts';
 import {
@@ -156,6 +157,7 @@ function explanationOf(
     ],
     state: policyState(route),
     replicas: sharedByReplicas(loaded, route),
+    remembered: rememberedQuota(loaded, route),
     retried,
     totalTimeoutMs: route.settings.totalTimeoutMs,
     attemptTimeoutMs: route.settings.attemptTimeoutMs,
@@ -222,6 +224,16 @@ function sharedByReplicas({ config: { shared } }: Good, { settings }: RouteConfi
       : []),
     ...(auth?.kind === 'oauth2' ? [`auth.oauth2, access tokens: ${encrypted}`] : []),
     ...(dedupe.windowMs === undefined ? [] : [`dedupe, keys in use and replies: ${encrypted}`]),
+  ];
+}
+
+/** The parts of the quota that the file of durable requests remembers. */
+function rememberedQuota({ config }: Good, { settings: { quota } }: RouteConfig): string[] {
+  if (quota.mode === 'off' || !remembersQuotas(config)) return [];
+  if (!config.upstreams.some(({ routes }) => routes.some(({ settings }) => settings.durable !== undefined)))
+    return [];
+  return [
+    'quota: used units, stated limits and cooldowns that end in more than a minute, in the file of durable.store',
   ];
 }
 

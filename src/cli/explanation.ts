@@ -23,6 +23,8 @@ export interface Explanation {
   readonly state: readonly PolicyState[];
   /** The parts of the route that replicas share, one line each. */
   readonly replicas: readonly string[];
+  /** The parts of the route that a restart remembers, one line each. */
+  readonly remembered: readonly string[];
   readonly retried: readonly RetryRule[];
   readonly totalTimeoutMs: number;
   /** Undefined: not written. */

@@ -63,6 +63,10 @@ type StateChange =
   | (QuotaCooldown & { readonly type: 'quota_cooldown_started' })
   /** A quota cooldown started because another replica has reported it. */
   | (QuotaCooldown & { readonly type: 'quota_cooldown_heard' })
+  /** A quota cooldown of an earlier process still lasts. */
+  | (QuotaCooldown & { readonly type: 'quota_cooldown_remembered' })
+  /** Facts of an earlier process about the quota of a credential count again. */
+  | { readonly type: 'quota_remembered'; readonly scope: string; readonly credential: string }
   /** The probe of a cooldown that replicas share: this replica sent it, or another one does. */
   | { readonly type: 'quota_probe'; readonly scope: string; readonly by: 'this' | 'another' }
   /** A message for operators: what became of one delivery, or of an event that got no message of its own. */
@@ -179,6 +183,16 @@ export const STATE_METRICS: { readonly [T in StateEvent['type']]: StateMetric<St
     name: 'breakwater_shared_cooldowns_total',
     help: 'Cooldowns that started because another replica has reported them, by cause.',
     labels: ['upstream', 'scope', 'cause'],
+  },
+  quota_cooldown_remembered: {
+    name: 'breakwater_quota_cooldowns_remembered_total',
+    help: 'Cooldowns of an earlier process that still lasted at the first call of the credential, by cause.',
+    labels: ['upstream', 'scope', 'cause'],
+  },
+  quota_remembered: {
+    name: 'breakwater_quota_remembered_total',
+    help: 'Credentials whose used units, stated limits or cooldowns were taken over from an earlier process.',
+    labels: ['upstream', 'scope'],
   },
   quota_probe: {
     name: 'breakwater_shared_probes_total',

@@ -6,8 +6,8 @@ const BREAKER_WORDS = { open: 'opened', half_open: 'half-open, probing', closed:
 
 /** Logs a change outside calls, if it is important enough. */
 export function logState(logger: Logger, upstream: string, event: StateEvent): void {
-  if (event.type === 'quota_cooldown_started' || event.type === 'quota_cooldown_heard')
-    return logCooldown(logger, upstream, event);
+  if (isCooldown(event)) return logCooldown(logger, upstream, event);
+  if (event.type === 'quota_remembered') return logRemembered(logger, upstream, event);
   if (event.type === 'credential_renewal') return logRenewal(logger, upstream, event);
   if (event.type === 'target_changed') return logTarget(logger, upstream, event);
   if (event.type !== 'breaker_changed') return;
@@ -49,19 +49,37 @@ function logTarget(
     );
 }
 
+const REPORTERS = {
+  quota_cooldown_started: undefined,
+  quota_cooldown_heard: 'another replica',
+  quota_cooldown_remembered: 'an earlier process',
+} as const;
+
+type CooldownEvent = Extract<StateEvent, { type: keyof typeof REPORTERS }>;
+
+const isCooldown = (event: StateEvent): event is CooldownEvent => event.type in REPORTERS;
+
+function logRemembered(
+  logger: Logger,
+  upstream: string,
+  event: Extract<StateEvent, { type: 'quota_remembered' }>,
+): void {
+  const { scope, tenant, credential } = event;
+  logger.info(
+    { upstream, scope, tenant, credential_hash: credential || undefined },
+    `quota of ${whereOf(upstream, event)}: what an earlier process knew about one credential still counts`,
+  );
+}
+
 const COOLDOWN_WORDS = {
   retry_after: 'the upstream says how long to wait',
   throttled: 'the upstream says that there are too many calls',
   permanent: 'the upstream says that the quota is used up',
 } as const;
 
-function logCooldown(
-  logger: Logger,
-  upstream: string,
-  event: Extract<StateEvent, { type: 'quota_cooldown_started' | 'quota_cooldown_heard' }>,
-): void {
+function logCooldown(logger: Logger, upstream: string, event: CooldownEvent): void {
   const { scope, tenant, cause, remainingMs, credential, limited, shadow } = event;
-  const from = event.type === 'quota_cooldown_heard' ? 'another replica' : undefined;
+  const from = REPORTERS[event.type];
   const wait = shadow ? 'would wait (shadow)' : 'wait';
   logger.warn(
     {

@@ -15,6 +15,8 @@ export interface StateSource {
   storeWorking?(): boolean | undefined;
   /** The store that replicas share; undefined: none. */
   shared?: (() => SharedSnapshot | undefined) | undefined;
+  /** The memory of quotas; undefined: they are not remembered. */
+  quotaMemory?: (() => QuotaMemorySnapshot | undefined) | undefined;
   /** Undefined without durable requests, or if their store does not answer. */
   durable?(): Promise<DurableSnapshot | undefined>;
 }
@@ -196,10 +198,20 @@ export interface CredentialSnapshot {
     | {
         readonly cause: CooldownCause;
         readonly retryAfterMs: number;
-        /** Another replica has reported it. */
-        readonly remote?: true | undefined;
+        /** The process that has reported it: another replica, or an earlier one; undefined: this one has seen the refusals. */
+        readonly reportedBy?: 'replica' | 'before' | undefined;
       }
     | undefined;
+}
+
+/** The memory of quotas over a restart. */
+export interface QuotaMemorySnapshot {
+  /** Credentials with used units, stated limits or cooldowns that end in more than a minute. */
+  readonly credentials: number;
+  /** Changes that are not in the store yet. */
+  readonly unwritten: number;
+  /** The store could not be written. */
+  readonly failing: boolean;
 }
 
 /** One quota: a configured window, or one stated by the upstream. */

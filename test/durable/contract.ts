@@ -1197,6 +1197,29 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
     await expect(found).resolves.toBeUndefined();
   });
 
+  test('notes are replaced and deleted by name, outlive the process, and touch no other fact', async () => {
+    const place = await where();
+    const first = await openStore(place);
+    const secret = await first.secret();
+    await first.writeNotes([
+      { name: 'b', text: 'one' },
+      { name: 'secret', text: 'two' },
+    ]);
+    await first.writeNotes([
+      { name: 'b', text: undefined },
+      { name: 'secret', text: 'three' },
+      { name: 'a', text: 'four' },
+    ]);
+    await first.close();
+    const store = await open(place);
+    expect(await store.notes(10)).toEqual([
+      { name: 'a', text: 'four' },
+      { name: 'secret', text: 'three' },
+    ]);
+    expect(await store.notes(1)).toHaveLength(1);
+    expect(await store.secret()).toBe(secret);
+  });
+
   test('has one secret for all processes that share it', async () => {
     const store = await open();
     const [first, second] = await Promise.all([store.secret(), store.secret()]);

@@ -108,7 +108,8 @@ export class SharedQuotaWorld {
       random,
       hash: (text) => text,
       draining: () => false,
-      onCooldown: ({ cause }: CooldownStart, remote) => cooldowns.push({ remote, cause }),
+      onCooldown: ({ cause }: CooldownStart, seenBy) =>
+        cooldowns.push({ remote: seenBy === 'replica', cause }),
       onProbeLease: (granted) => leases.push(granted),
       shared:
         options.mode === 'on'

@@ -155,6 +155,15 @@ export async function everythingHappens(metrics: Metrics): Promise<void> {
     credential: '',
     limited: '',
   });
+  metrics.stateChanged('demo', {
+    type: 'quota_cooldown_remembered',
+    scope: 'demo',
+    cause: 'retry_after',
+    remainingMs: 5_000,
+    credential: '',
+    limited: '',
+  });
+  metrics.stateChanged('demo', { type: 'quota_remembered', scope: 'demo', credential: '' });
   metrics.stateChanged('demo', { type: 'quota_probe', scope: 'demo', by: 'this' });
   metrics.stateChanged('demo', { type: 'durable_deferred', scope: 'demo/orders', reason: 'quota' });
   metrics.stateChanged('', { type: 'store_committed', scope: '', ms: 2 });

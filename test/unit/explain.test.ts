@@ -356,6 +356,17 @@ schedules:
   expect(explained.out).toContain('  Sent by schedule rates: GET /latest?…, 0 0 1 1 * (Europe/Berlin)\n');
 });
 
+test.each([
+  ['a file', '', '', true],
+  ['PostgreSQL', 'durable: { store: postgres://db.internal/requests }', '', false],
+  ['shared', 'shared: { store: redis://redis.internal }', '', false],
+  ['no quota', '', ', quota: off', false],
+])('explain says whether a restart remembers the quota: %s', async (_where, top, more, remembered) => {
+  const config = `${top}\nupstreams: { fx: { url: https://api.example.com, durable: true${more} } }\n`;
+  const { out } = await run(explain, ['GET', '/fx/latest'], config);
+  expect(out.includes('\nWhat a restart remembers\n  quota: used units, ')).toBe(remembered);
+});
+
 test('schema prints the JSON Schema, or the table', async () => {
   expect(JSON.parse((await run(schema, [])).out)).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
   expect((await run(schema, ['--markdown'])).out).toBe(renderOptionsTable());

@@ -15,6 +15,8 @@ export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 
   readonly logger: Logger;
   /** Whether a call on the app's listener has the admin token. Always false without a token. */
   readonly isAdmin: (headers: readonly string[]) => boolean;
+  /** The store is open, and nothing of it has been sent yet. Never rejects. */
+  readonly onStore?: ((store: Store) => Promise<void>) | undefined;
 }
 
 /** Connects the app with durable requests. Nothing of them is loaded until a route is durable. */
@@ -75,6 +77,7 @@ export class DurableSide {
     this.#store = store;
     // The store's thread starts while the rest is loaded.
     const [opened, { startDurable }] = await Promise.all([this.#openStore(store), import('./durable.ts')]);
+    await this.#deps.onStore?.(opened);
     const durable = await startDurable(setup, opened, this.#deps);
     if (this.#closed) await durable.close();
     else this.#durable = durable;

@@ -3,7 +3,7 @@ import type { DurableOptions, DurableProcess } from '../../durable/options.ts';
 import { isIdempotent } from '../../http/methods.ts';
 import type { BackoffOptions } from '../../policies/retry/options.ts';
 import { type Calls, overlap } from '../../routing/pattern-covers.ts';
-import type { UpstreamConfig } from '../config.ts';
+import type { Config, UpstreamConfig } from '../config.ts';
 import { isUrl } from '../keys/durable-process.ts';
 import type { ProcessInput } from '../keys/schema.ts';
 import type { Report } from '../read/report.ts';
@@ -28,6 +28,13 @@ export function durableProcessOptions(
     credentialsKey: credentialsKey(written, report),
   };
 }
+
+/**
+ * Whether one process remembers quotas for the next one, in the file of durable requests. Replicas can have PostgreSQL together, and
+ * `shared` is for them.
+ */
+export const remembersQuotas = ({ durable, shared }: Pick<Config, 'durable' | 'shared'>): boolean =>
+  shared === undefined && !isUrl(durable.store);
 
 /** Reports an upstream that is mounted at the path of status and results: it could not be reached. */
 export function checkPrefix(prefix: string, upstreams: readonly UpstreamConfig[], report: Report): void {

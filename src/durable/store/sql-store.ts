@@ -5,6 +5,7 @@ import { type Db, type Purpose, type Row, type Statement, StoreError } from './d
 import { type Dialect, dialectOf } from './dialect.ts';
 import { insertJob, keyHolder } from './insert.ts';
 import { BACKLOG, COUNTS, jobStatement, listStatement, progressStatement, rowsOf } from './list.ts';
+import { noteStatement, notesStatement, type StoredNote } from './notes.ts';
 import { moveBatch, PAUSED, pauseBatch, resumeBatch } from './routes.ts';
 import {
   attemptOf,
@@ -208,6 +209,16 @@ export class SqlStore implements Store {
     const sql = `SELECT value FROM breakwater_fact WHERE name = 'secret'`;
     const [row] = await this.#rows({ sql, params: [] });
     return text(row as Row, 'value');
+  }
+
+  async notes(most: number) {
+    const rows = await this.#rows(notesStatement(most));
+    return rows.map((row) => ({ name: text(row, 'name'), text: text(row, 'value') }));
+  }
+
+  /** They are the first to fail on a full disk: requests matter more. */
+  async writeNotes(notes: readonly StoredNote[]): Promise<void> {
+    await this.#run(notes.map(noteStatement), 'accept');
   }
 
   #run(statements: readonly Statement[], purpose?: Purpose): ReturnType<Db['batch']> {

@@ -9,6 +9,7 @@ import type {
   StoredResponse,
   WaitReason,
 } from '../job.ts';
+import type { StoredNote } from './notes.ts';
 
 export type Submitted =
   | { readonly kind: 'accepted'; readonly id: string }
@@ -196,6 +197,10 @@ export interface Store {
   backup(file: string): Promise<void>;
   /** 32 random bytes in hex, the same for all replicas. Key of the hashes of callers. */
   secret(): Promise<string>;
+  /** Texts that outlive the process: at most `most`, each with its name. */
+  notes(most: number): Promise<readonly { readonly name: string; readonly text: string }[]>;
+  /** Writes and deletes notes, at once. */
+  writeNotes(notes: readonly StoredNote[]): Promise<void>;
   /** Wall-clock milliseconds of the database. */
   wallTime(): Promise<number>;
   /** Bytes on disk. Undefined for PostgreSQL. */

@@ -94,7 +94,8 @@ function isReading(value: unknown): boolean {
     [bucket, policy, resource].every(isScope) &&
     (unit === 'calls' || unit === 'cost') &&
     typeof continuous === 'boolean' &&
-    [limit, remaining].every((units) => isUpTo(units, MOST_UNITS)) &&
+    isUpTo(remaining, MOST_UNITS) &&
+    (limit === undefined || isUpTo(limit, MOST_UNITS)) &&
     [resetMs, windowMs].every((ms) => ms === undefined || isUpTo(ms, LONGEST_RESET_MS))
   );
 }

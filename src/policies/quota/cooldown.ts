@@ -41,6 +41,9 @@ export interface Throttling {
   readonly scope: string;
 }
 
+/** The process that has seen the refusals that started a cooldown. `before`: an earlier one. */
+export type Seer = 'this' | 'replica' | 'before';
+
 /**
  * - `off`: every call passes → `active` when refusals are evidence of a limit
  * - `active`: only probes pass, the first within a second, then at growing intervals → `off` if an early answer to a probe shows
@@ -62,8 +65,8 @@ type State =
       readonly failed: number;
       /** When the first attempt left that was refused. */
       readonly leftAt: number;
-      /** Another replica has seen the refusals. */
-      readonly remote: boolean;
+      /** The process that has seen the refusals. */
+      readonly seenBy: Seer;
     }
   | { readonly name: 'ramp'; readonly since: number };
 
@@ -133,9 +136,9 @@ export class Cooldown {
     return this.#state.name === 'active' ? Math.max(0, this.#state.until - now) : undefined;
   }
 
-  /** True if another replica has seen the refusals. */
-  get isRemote(): boolean {
-    return this.#state.name === 'active' && this.#state.remote;
+  /** The process that has seen the refusals. */
+  get seenBy(): Seer {
+    return this.#state.name === 'active' ? this.#state.seenBy : 'this';
   }
 
   /** True if the upstream did not name its length. Calls wait only briefly for such a cooldown. */
@@ -297,8 +300,8 @@ export class Cooldown {
     };
   }
 
-  /** Applies the report of another replica. True if a cooldown starts by it. */
-  apply(report: CooldownReport, now: number): boolean {
+  /** Applies the report of another replica, or of an earlier process. True if a cooldown starts by it. */
+  apply(report: CooldownReport, now: number, seenBy: Seer = 'replica'): boolean {
     const leftAt = now - report.leftMsAgo;
     if (report.name === 'over') {
       if (this.#state.name !== 'active' || leftAt <= this.#activeSince) return false;
@@ -310,18 +313,22 @@ export class Cooldown {
     const wasActive = this.#state.name === 'active';
     // Calls of this replica were answered later, so the refusals were bad luck, or the limit is over.
     if (!wasActive && leftAt <= this.#answeredFrom && report.cause !== 'permanent') return false;
-    this.#applyActive(report, leftAt, now);
+    this.#applyActive(report, { leftAt, seenBy }, now);
     return !wasActive;
   }
 
-  #applyActive(report: Extract<CooldownReport, { name: 'active' }>, leftAt: number, now: number): void {
+  #applyActive(
+    report: Extract<CooldownReport, { name: 'active' }>,
+    from: Pick<Active, 'leftAt' | 'seenBy'>,
+    now: number,
+  ): void {
     const before = this.#state;
     const { cause, failed, probes } = report;
     const [until, named, probeAt] = [now + report.ms, now + report.namedMs, now + report.probeMs];
     for (const scope of report.scopes) this.#evidence.confirmed(scope);
     if (before.name !== 'active') {
       this.#begin(now);
-      this.#state = { name: 'active', until, named, cause, probeAt, probes, failed, leftAt, remote: true };
+      this.#state = { name: 'active', until, named, cause, probeAt, probes, failed, ...from };
     } else if (failed > before.failed) {
       // The result of a probe is newer than everything that is known here.
       this.#state = { ...before, until, named, cause, probeAt, probes, failed };
@@ -361,7 +368,7 @@ export class Cooldown {
       probes: 0,
       failed: 0,
       leftAt,
-      remote: false,
+      seenBy: 'this',
     };
   }
 

@@ -3,7 +3,7 @@ import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
 import { ClientShare } from './client-share.ts';
 import { Limiter, type CallContext, type LimiterOptions, type MeterKey } from './limiter.ts';
-import type { Throttling } from './cooldown.ts';
+import type { Seer, Throttling } from './cooldown.ts';
 import {
   type CooldownReport,
   type Replicas,
@@ -12,6 +12,7 @@ import {
   WHOLE,
 } from './cooldown-report.ts';
 import type { QuotaOptions, QuotaWindow } from './options.ts';
+import { farFacts, type QuotaFacts } from './quota-memory.ts';
 import { namedScope } from './scope.ts';
 import type { LearnedUnits } from './shared-credential.ts';
 import { SharedLimits } from './shared-limits.ts';
@@ -46,7 +47,8 @@ export interface CredentialReplicas {
   unitsOf(scope: string, limit: MeterKey): LearnedUnits;
 }
 
-export interface CredentialQuotaDeps extends Pick<LimiterOptions, 'random' | 'served' | 'tokensOf'> {
+export interface CredentialQuotaDeps
+  extends Pick<LimiterOptions, 'onChange' | 'random' | 'served' | 'tokensOf'> {
   readonly replicas?: CredentialReplicas | undefined;
 }
 
@@ -72,6 +74,7 @@ export class CredentialQuota {
   readonly #served: Throughput;
   readonly #tokensOf: ((window: QuotaWindow) => TokenSource) | undefined;
   readonly #replicas: CredentialReplicas | undefined;
+  readonly #onChange: (() => void) | undefined;
   #whole: Limiter;
   #shared = new SharedLimits();
   readonly #parts = new LRUCache<string, Limiter>({ max: MAX_SCOPES });
@@ -79,7 +82,11 @@ export class CredentialQuota {
   readonly #resources = new Map<string, string>();
   #usual: string | undefined;
 
-  constructor(options: CredentialQuotaOptions, { random, replicas, served, tokensOf }: CredentialQuotaDeps) {
+  constructor(
+    options: CredentialQuotaOptions,
+    { onChange, random, replicas, served, tokensOf }: CredentialQuotaDeps,
+  ) {
+    this.#onChange = onChange;
     this.#options = options;
     this.#random = random;
     this.#served = served;
@@ -193,14 +200,36 @@ export class CredentialQuota {
     ).filter((entry): entry is readonly [string, CooldownReport] => entry[1] !== undefined);
   }
 
-  /** Applies the report of another replica. Returns the limiter whose cooldown starts by it. */
-  apply(scope: string, report: Report, now: number): Limiter | undefined {
+  /** Applies the report of another replica, or of an earlier process. Returns the limiter whose cooldown starts by it. */
+  apply(scope: string, report: Report, now: number, seenBy: Seer = 'replica'): Limiter | undefined {
     const limiter = scope === WHOLE ? this.#whole : this.#narrow(scope);
     if (report.name === 'reading') {
       limiter.learnRemote(report.reading, now - report.leftMsAgo, now);
       return undefined;
     }
-    return limiter.cooldown.apply(report, now) ? limiter : undefined;
+    return limiter.cooldown.apply(report, now, seenBy) ? limiter : undefined;
+  }
+
+  /** The facts that a later process needs; undefined: none. */
+  facts(now: number): QuotaFacts | undefined {
+    const limiters = [[WHOLE, this.#whole] as const, ...this.#parts.entries()];
+    const readings = limiters.flatMap(([scope, limiter]) =>
+      limiter
+        .readings(now)
+        .map((reading) => [scope, { name: 'reading', reading, leftMsAgo: 0 } as const] as const),
+    );
+    return farFacts({
+      debts: this.#whole.debts(now),
+      reports: [...this.reports(now), ...readings],
+      scopes: [...this.#resources],
+    });
+  }
+
+  /** Takes over what an earlier process knew. Returns the limiters whose cooldowns start by it. */
+  recall({ debts, reports, scopes }: QuotaFacts, now: number): readonly Limiter[] {
+    this.#whole.owe(debts, now);
+    for (const [shape, scope] of scopes) this.#know(shape, scope);
+    return reports.flatMap(([scope, report]) => this.apply(scope, report, now, 'before') ?? []);
   }
 
   /** Forgets everything, as if no call had been sent. */
@@ -268,6 +297,8 @@ export class CredentialQuota {
       served: this.#served,
       tokensOf: this.#tokensOf,
       whole: whole && scope !== 'credential',
+      // Each call and each result concerns the whole credential too.
+      onChange: whole ? this.#onChange : undefined,
       replicas: this.#replicas && replicasOf(this.#replicas, of),
       unitsOf: this.#replicas && ((limit) => (this.#replicas as CredentialReplicas).unitsOf(of, limit)),
     });

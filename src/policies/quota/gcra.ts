@@ -77,6 +77,15 @@ export class Gcra implements TokenSource<void> {
     return Math.max(0, Math.min(this.#limit, this.#limit - this.#used - this.#usedBefore * share));
   }
 
+  /** Units were used before: the full burst is available in `ms`. More than a full burst cannot be owed. */
+  owe(ms: number, now: number): void {
+    const owedMs = Math.min(ms, this.burst * this.#intervalMs);
+    if (owedMs <= 0) return;
+    this.#tat = Math.max(this.#tat, now + owedMs);
+    this.#roll(now);
+    this.#used = Math.max(this.#used, owedMs / this.#intervalMs);
+  }
+
   /** Milliseconds until the full burst is available. */
   resetMs(now: number): number {
     return Math.max(0, this.#tat - now);

@@ -56,6 +56,8 @@ export interface LimiterOptions {
   readonly tokensOf?: ((window: QuotaWindow) => TokenSource) | undefined;
   /** The replicas that share the cooldown; undefined: none. */
   readonly replicas?: Replicas | undefined;
+  /** Called when a call takes units, and for each result: what a later process is to know has changed. */
+  readonly onChange?: (() => void) | undefined;
   /** The units of a learned limit that replicas share; undefined: none are shared. */
   readonly unitsOf?: ((limit: MeterKey) => LearnedUnits) | undefined;
 }
@@ -76,6 +78,7 @@ export class Limiter {
   #started = 0;
   /** Attempts that had left and have a result. */
   #finished = 0;
+  readonly #onChange: LimiterOptions['onChange'];
   /** When the last reply came. */
   #lastReplyAt = -Infinity;
   /** Replies since the last one with quota headers. */
@@ -84,7 +87,17 @@ export class Limiter {
   readonly #unitsOf: LimiterOptions['unitsOf'];
   readonly #replicas: Replicas;
 
-  constructor({ windows, random, served, whole, tokensOf, replicas, unitsOf: learned }: LimiterOptions) {
+  constructor({
+    windows,
+    random,
+    served,
+    whole,
+    tokensOf,
+    replicas,
+    onChange,
+    unitsOf: learned,
+  }: LimiterOptions) {
+    this.#onChange = onChange;
     this.#unitsOf = learned;
     this.#replicas = replicas ?? ALONE;
     this.cooldown = new Cooldown(random, served, whole, replicas);
@@ -162,6 +175,7 @@ export class Limiter {
     const receipts = this.#takeUnits(cost, now);
     for (const meter of this.#meters) meter.take(unitsOf(meter.unit, cost), now);
     this.#admitted++;
+    this.#onChange?.();
     const probe = this.cooldown.admit(now, uncovered);
     return { at: now, cost, probe, testsMeters: tests, receipts, sent: undefined };
   }
@@ -196,6 +210,7 @@ export class Limiter {
 
   /** Call if nothing of the attempt reached the upstream. */
   refund(reservation: Reservation, now: number): void {
+    this.#onChange?.();
     for (const [i, { counts, tokens }] of this.#windows.entries())
       tokens.refund(unitsOf(counts, reservation.cost), reservation.receipts?.[i]);
     for (const meter of this.#meters)
@@ -207,6 +222,7 @@ export class Limiter {
 
   /** Call when the reply of an attempt that left has stated its real cost. */
   correct({ at, cost, sent }: Reservation, actual: number, now: number): void {
+    this.#onChange?.();
     for (const { counts, tokens } of this.#windows) if (counts === 'cost') tokens.correct(cost, actual);
     const sentAt = { takenAt: at, leftAt: sent?.at ?? now };
     for (const meter of this.#meters) if (meter.unit === 'cost') meter.correct(cost, actual, sentAt, now);
@@ -223,6 +239,21 @@ export class Limiter {
     this.learn(reading, { startedAt, unseen: this.#admitted - this.#finished, cost: 1 }, now);
     // It came to another replica. Here, it ends no wait for a reply.
     this.#lastReplyAt = repliedAt;
+  }
+
+  /** Milliseconds until all units are available, by window. */
+  debts(now: number): readonly number[] {
+    return this.#windows.map(({ tokens }) => tokens.resetMs(now));
+  }
+
+  /** Units of the windows that an earlier process has used; see `debts`. */
+  owe(debts: readonly number[], now: number): void {
+    for (const [i, { tokens }] of this.#windows.entries()) tokens.owe?.(debts[i] ?? 0, now);
+  }
+
+  /** The limits that the upstream has stated, with a known reset. */
+  readings(now: number): readonly QuotaReading[] {
+    return this.#meters.flatMap((meter) => meter.reading?.(now) ?? []);
   }
 
   /** True if the reading is news for other replicas: of a limit or a window that was not known, or of the end of its units. */
@@ -276,6 +307,7 @@ export class Limiter {
 
   /** An attempt was not refused; `reservation`: its tokens of this limiter. */
   answered(startedAt: number, reservation: Reservation | undefined, now: number): void {
+    this.#onChange?.();
     this.#lastReplyAt = now;
     this.cooldown.answered(startedAt, now);
     if (reservation?.testsMeters !== true) return;
@@ -289,6 +321,7 @@ export class Limiter {
 
   /** Call for a refused attempt: the quota headers of its reply are trusted. */
   trustReadings(now: number): void {
+    this.#onChange?.();
     this.#lastReplyAt = now;
     this.#distrusted = [];
   }

@@ -51,6 +51,8 @@ export interface Meter {
   resetMs(now: number): number | undefined;
   /** Milliseconds after which units that are used now are there again; undefined if unknown. */
   fullMs(now: number): number | undefined;
+  /** The estimate until the next reset, as if the upstream had stated it now; undefined if that is a guess. Only of windows. */
+  reading?(now: number): QuotaReading | undefined;
   /** Only if replicas share its units: those that all waiting calls need, and those of the first of them. */
   wanted?(units: number, first: number, now: number): void;
   /** Milliseconds between two units, so that the rest lasts until the reset. At least the window divided by the limit, at most a second. */

@@ -13,6 +13,8 @@ import { QuotaQueue, type QuotaReadiness } from './quota-queue.ts';
 import type { QuotaOptions, QuotaWindow } from './options.ts';
 import { type Demand, demandOf } from './demand.ts';
 import { throttlingOf } from './throttling.ts';
+import type { Seer } from './cooldown.ts';
+import type { CredentialMemory, QuotaMemory } from './quota-memory.ts';
 import type { SharedCredential } from './shared-credential.ts';
 import { SharedCooldowns } from './shared-cooldowns.ts';
 import { Throughput } from './throughput.ts';
@@ -34,10 +36,14 @@ export interface QuotaDeps {
   readonly draining: () => boolean;
   /** The share of the quota that a client may use, by its name; undefined: all of it. */
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
-  /** Called when a cooldown starts. `remote`: another replica has seen the refusals. */
-  readonly onCooldown: (start: CooldownStart, remote: boolean) => void;
+  /** Called when a cooldown starts. `seenBy`: the process that has seen the refusals. */
+  readonly onCooldown: (start: CooldownStart, seenBy: Seer) => void;
   /** The state that replicas share, for the text that identifies a credential; undefined: each process is alone. */
   readonly shared?: ((credential: string) => SharedCredential) | undefined;
+  /** The memory over a restart; undefined: nothing is remembered. */
+  readonly memory?: QuotaMemory | undefined;
+  /** Called when something that an earlier process knew about a credential is taken over. */
+  readonly onRecall?: ((credential: string) => void) | undefined;
   /** Called when the lease for the probe of a cooldown was requested. */
   readonly onProbeLease?: ((granted: boolean) => void) | undefined;
 }
@@ -84,14 +90,15 @@ export class Quota {
 
   /**
    * True while no quota is known, the usual state, which costs nothing. False if the scope comes from the body, which is read
-   * first, if replies state a cost, which is counted from the first call on, or if replicas share what they know.
+   * first, if replies state a cost, which is counted from the first call on, if replicas share what they know, or if an earlier
+   * process knew a limit.
    */
   get isUntracked(): boolean {
     const { cost, scope, windows } = this.options;
     // Another replica may know of a limit.
     if (this.#deps.shared !== undefined) return false;
     if (windows.length > 0 || cost.reply.length > 0 || scope.startsWith('/')) return false;
-    return this.#queues.size === 0;
+    return this.#queues.size === 0 && this.#deps.memory?.isEmpty !== false;
   }
 
   /** By a short hash of the credential. */
@@ -187,29 +194,52 @@ export class Quota {
   }
 
   #newQueue(headers: RawHeaders, credential: string): QuotaQueue {
-    const { clock, draining, onProbeLease = () => {}, random, shareOf } = this.#deps;
+    const { clock, draining, random, shareOf } = this.#deps;
     const { queue: capacity, waitMs } = this.options;
-    const shared = this.#deps.shared?.(this.#secretOf(headers));
-    const cooldowns =
-      shared &&
-      new SharedCooldowns(shared, {
-        clock,
-        quota: () => quota,
-        wake: () => queue.sweep(clock.now()),
-        pump: () => queue.pump(),
-        onRemote: (limiter) => this.#report(credential, quota, limiter),
-        onLease: onProbeLease,
-      });
+    const secret = this.#secretOf(headers);
+    const shared = this.#deps.shared?.(secret);
+    const cooldowns = shared && this.#sharedCooldowns(shared, credential, () => queue);
     const tokensOf = shared && ((window: QuotaWindow) => shared.tokens(window, () => queue.pump()));
+    const memory = this.#deps.memory?.of(secret);
+    const facts = () => quota.facts(clock.now());
     const quota: CredentialQuota = new CredentialQuota(
       { ...this.options, shareOf },
-      { random, served: this.#takeServed(), tokensOf, replicas: cooldowns },
+      {
+        random,
+        served: this.#takeServed(),
+        tokensOf,
+        replicas: cooldowns,
+        onChange: memory && (() => memory.changed(facts)),
+      },
     );
     const requestLease = cooldowns && ((scope: string) => cooldowns.requestLease(scope));
     const queue: QuotaQueue = new QuotaQueue(quota, { clock, capacity, waitMs, draining, requestLease });
     if (cooldowns !== undefined) this.#sharing.set(queue, cooldowns);
     cooldowns?.start();
+    if (memory !== undefined) this.#recall(credential, quota, memory);
     return queue;
+  }
+
+  #sharedCooldowns(shared: SharedCredential, credential: string, queue: () => QuotaQueue): SharedCooldowns {
+    const { clock, onProbeLease = () => {} } = this.#deps;
+    return new SharedCooldowns(shared, {
+      clock,
+      quota: () => queue().quota,
+      wake: () => queue().sweep(clock.now()),
+      pump: () => queue().pump(),
+      onRemote: (limiter) => this.#report(credential, queue().quota, limiter),
+      onLease: onProbeLease,
+    });
+  }
+
+  /** No call of the credential has left yet. */
+  #recall(credential: string, quota: CredentialQuota, memory: CredentialMemory): void {
+    const { clock, onRecall } = this.#deps;
+    const facts = memory.recall();
+    if (facts === undefined) return;
+    const started = quota.recall(facts, clock.now());
+    onRecall?.(credential);
+    for (const limiter of started) this.#report(credential, quota, limiter);
   }
 
   /** For an operator: forgets learned limits and used tokens. Queued calls leave as the configured windows allow. */
@@ -219,6 +249,7 @@ export class Quota {
       this.#sharing.get(queue)?.clear();
       queue.pump();
     }
+    this.#deps.memory?.clear();
   }
 
   /** Ends all waits. */
@@ -238,7 +269,7 @@ export class Quota {
     const remainingMs = cooldown.remainingMs(this.#deps.clock.now()) ?? 0;
     let limited = '';
     for (const [scope, part] of quota.parts) if (part === limiter) limited = scope;
-    this.#deps.onCooldown({ cause, remainingMs, credential, limited }, cooldown.isRemote);
+    this.#deps.onCooldown({ cause, remainingMs, credential, limited }, cooldown.seenBy);
   }
 
   /** The first queue inherits the answers that were counted before. A later queue starts at zero. */

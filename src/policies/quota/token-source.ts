@@ -16,6 +16,8 @@ export interface TokenSource<Receipt = unknown> {
   remaining(now: number): number;
   /** Milliseconds until all units are available. */
   resetMs(now: number): number;
+  /** Only where units are counted in this process: used ones were used before, and all are available in `ms`. */
+  owe?(ms: number, now: number): void;
   /** Only where units are leased: those that all waiting calls need, and those of the first of them. */
   wanted?(units: number, first: number): void;
 }

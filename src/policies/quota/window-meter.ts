@@ -156,6 +156,24 @@ export class WindowMeter implements Meter {
     return this.#resetAt === Infinity ? undefined : this.#resetAt - now;
   }
 
+  reading(now: number): QuotaReading | undefined {
+    const resetMs = this.resetMs(now);
+    if (this.#guessed || resetMs === undefined) return undefined;
+    const { bucket, limit, policy, unit } = this;
+    const remaining = Math.max(0, Math.floor(this.#left));
+    return {
+      bucket,
+      policy,
+      resource: '',
+      unit,
+      limit,
+      remaining,
+      resetMs,
+      windowMs: this.#windowMs,
+      continuous: false,
+    };
+  }
+
   fullMs(now: number): number | undefined {
     return this.resetMs(now);
   }

@@ -9,7 +9,8 @@ import { type ShownEvent, type TrafficSample, UpstreamTraffic } from './upstream
 const isShown = (event: StateEvent): event is ShownEvent =>
   event.type === 'breaker_changed' ||
   event.type === 'quota_cooldown_started' ||
-  event.type === 'quota_cooldown_heard';
+  event.type === 'quota_cooldown_heard' ||
+  event.type === 'quota_cooldown_remembered';
 
 /**
  * The traffic of each upstream over the last 15 minutes and 6 hours, in memory. A call costs some additions and no allocation.

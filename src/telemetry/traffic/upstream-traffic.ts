@@ -37,7 +37,9 @@ const COARSE = { intervals: 120, stepMs: 180_000 };
 /** The state events of the history. */
 export type ShownEvent = Extract<
   StateEvent,
-  { type: 'breaker_changed' | 'quota_cooldown_started' | 'quota_cooldown_heard' }
+  {
+    type: 'breaker_changed' | 'quota_cooldown_started' | 'quota_cooldown_heard' | 'quota_cooldown_remembered';
+  }
 >;
 
 /** Changes of breakers and cooldowns that are listed. The probes of an open breaker are one event together. */
