@@ -218,12 +218,14 @@ test('a cooldown goes on, and its next call is a probe when that is due', async 
 
 test('a stated limit counts on, for the calls that it is about', async () => {
   const machine = new Machine();
+  const [format] = GENERIC_FORMATS.slice(-2);
+  const named = { formats: format === undefined ? [] : [{ ...format, resource: 'x-ratelimit-resource' }] };
   const headers = ['X-RateLimit-Limit', '5', 'X-RateLimit-Remaining', '2', 'X-RateLimit-Reset', '3600'];
   machine.answer = () => ({ status: 200, headers: [...headers, 'X-RateLimit-Resource', 'core'] });
-  await (await machine.process()).ask('/x');
+  await (await machine.process(named)).ask('/x');
   await machine.kill(60_000);
   machine.answer = () => ({ status: 200 });
-  const { ask, quota } = await machine.process();
+  const { ask, quota } = await machine.process(named);
   await ask('/x');
   const [[, queue] = []] = quota.queues;
   expect(queue?.quota.limiterFor('GET /x').scope).toBe('resource core');
