@@ -278,6 +278,7 @@ class Ready {
   readonly handle: BreakerHandle;
   readonly limiter: Limiter;
   readonly #quota: ReturnType<PolicyState['quota']>;
+  readonly #quotaWaitMs: number;
   readonly #added: readonly string[];
 
   constructor(
@@ -288,6 +289,7 @@ class Ready {
     this.handle = host.breakerHandle(route);
     this.limiter = host.limiter(route);
     this.#quota = account.quota(route);
+    this.#quotaWaitMs = route.settings.quota.waitMs;
     this.#added = added;
   }
 
@@ -298,10 +300,14 @@ class Ready {
     const { limit } = this.limiter;
     const full = limit.inFlight >= limit.limit ? SOON_MS : 0;
     const quota = this.#quotaAt(call, now);
-    return { at: Math.max(now + open, now + full, quota.at), probe: testing || quota.probe };
+    return {
+      at: Math.max(now + open, now + full, quota.at),
+      refuses: open > 0 || quota.at - now > this.#quotaWaitMs,
+      probe: testing || quota.probe,
+    };
   }
 
-  #quotaAt(call: Call, now: number): Readiness {
+  #quotaAt(call: Call, now: number): Omit<Readiness, 'refuses'> {
     if (this.#quota === undefined) return { at: now, probe: false };
     // The target's own fields come first, so they are found first.
     const own = this.#added.length === 0 ? call.headers : [...this.#added, ...call.headers];

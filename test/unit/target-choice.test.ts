@@ -6,12 +6,14 @@ interface Options {
   readonly weight?: number;
   readonly tier?: number;
   readonly usableAt?: number;
+  readonly refuses?: boolean;
 }
 
-const candidate = (name: string, { weight = 1, tier = 1, usableAt = 0 }: Options = {}) => ({
+const candidate = (name: string, { weight = 1, tier = 1, usableAt = 0, refuses = false }: Options = {}) => ({
   name,
   load: new Load({ weight, tier }),
   usableAt,
+  refuses,
 });
 
 type Named = ReturnType<typeof candidate>;
@@ -96,6 +98,8 @@ describe('tiers', () => {
     expect(chooser.choose([candidate('cheap'), expensive], 0)?.name).toBe('cheap');
     expect(chooser.choose([candidate('cheap', { usableAt: 100 }), expensive], 0)?.name).toBe('cheap');
     expect(chooser.choose([candidate('cheap', { usableAt: 300 }), expensive], 0)?.name).toBe('expensive');
+    const refusing = candidate('cheap', { usableAt: 100, refuses: true });
+    expect(chooser.choose([refusing, expensive], 0)?.name).toBe('expensive');
   });
 
   test('if none can take it, it waits at the first that can; without candidates there is none', () => {
@@ -103,5 +107,13 @@ describe('tiers', () => {
     const soon = candidate('soon', { usableAt: 800, tier: 2 });
     expect(new Chooser().choose([late, soon], 0)).toBe(soon);
     expect(new Chooser().choose([], 0)).toBeUndefined();
+  });
+
+  test('it waits longer at one that lets it wait rather than be refused by one that can take it sooner', () => {
+    const waits = candidate('waits', { usableAt: 900 });
+    const refuses = candidate('refuses', { usableAt: 100, refuses: true });
+    const refusesLater = candidate('refuses later', { usableAt: 500, refuses: true });
+    expect(new Chooser().choose([refuses, waits], 0)).toBe(waits);
+    expect(new Chooser().choose([refusesLater, refuses], 0)).toBe(refuses);
   });
 });

@@ -5,6 +5,8 @@ export interface Candidate {
   readonly load: Load;
   /** On the scale of `now`; not later than `now`: at once. Infinity: unknown. */
   readonly usableAt: number;
+  /** Before that time it would refuse the attempt. Otherwise the attempt waits there. */
+  readonly refuses: boolean;
 }
 
 /** A tier keeps a call that it can take within this time. Otherwise each short wait would send calls to the more expensive tier. */
@@ -24,7 +26,10 @@ export class Chooser {
   /** The latest turn of each tier. A target that stood aside does not catch up: after an outage it takes its share and no more. */
   readonly #turns = new Map<number, number>();
 
-  /** Undefined if there is no candidate. If none can take the attempt now, it waits at the one that can take it first. */
+  /**
+   * Undefined if there is no candidate. If none can take the attempt now, it waits at the one that can take it first. If none lets it
+   * wait, the one that can take it first refuses it.
+   */
   choose<C extends Candidate>(candidates: readonly C[], now: number): C | undefined {
     const tier = tierFor(candidates, now);
     const usable = candidates.filter(({ load, usableAt }) => load.tier === tier && usableAt <= now);
@@ -60,9 +65,9 @@ export class Chooser {
 function tierFor(candidates: readonly Candidate[], now: number): number | undefined {
   let tier = Infinity;
   let soonTier = Infinity;
-  for (const { load, usableAt } of candidates) {
+  for (const { load, refuses, usableAt } of candidates) {
     if (usableAt <= now) tier = Math.min(tier, load.tier);
-    if (usableAt <= now + PATIENCE_MS) soonTier = Math.min(soonTier, load.tier);
+    if (!refuses && usableAt <= now + PATIENCE_MS) soonTier = Math.min(soonTier, load.tier);
   }
   return tier === Infinity ? undefined : Math.min(tier, soonTier);
 }
@@ -77,6 +82,7 @@ function soonest<C extends Candidate>(candidates: readonly C[], tier: number | u
 }
 
 function isBefore(one: Candidate, other: Candidate): boolean {
+  if (one.refuses !== other.refuses) return other.refuses;
   if (one.usableAt !== other.usableAt) return one.usableAt < other.usableAt;
   return one.load.tier < other.load.tier;
 }

@@ -8,6 +8,8 @@ import type { TargetOptions } from './options.ts';
 /** When a target can take an attempt, on the scale of `now`. */
 export interface Readiness {
   readonly at: number;
+  /** Before that time it would refuse the attempt. Otherwise the attempt waits there. */
+  readonly refuses: boolean;
   /** The attempt would test a target that seems not to work. */
   readonly probe: boolean;
 }

@@ -9,7 +9,7 @@ import type { Detour, Repeatable, Trail } from '../../proxy/trail.ts';
 import type { Candidate, Chooser } from './choose.ts';
 import type { CredentialRefusal } from './credential-gate.ts';
 import { stickyTarget } from './sticky.ts';
-import type { Target } from './target.ts';
+import type { Readiness, Target } from './target.ts';
 import { type Verdict, verdictOfError, verdictOfReply } from './verdict.ts';
 
 /** The targets of a route, and what all its calls share. */
@@ -234,13 +234,19 @@ export class CallTrail implements Trail {
     const only = this.#sole;
     for (const target of only === undefined ? this.#pool.targets : [only])
       if (!target.state.out && !this.#refused.some((one) => one.target === target))
-        known.push({ target, load: target.state.load, usableAt: this.#usableAt(target, now) });
+        known.push(this.#knownOf(target, now));
     return known;
   }
 
-  #usableAt(target: Target, now: number): number {
-    const { readiness, state } = target;
-    const { at, probe } = readiness(this.#call, now);
+  #knownOf(target: Target, now: number): Known {
+    const { load, gate } = target.state;
+    const readiness = target.readiness(this.#call, now);
+    const usableAt = this.#usableAt(target, readiness, now);
+    return { target, load, usableAt, refuses: readiness.refuses || gate.shut !== undefined };
+  }
+
+  #usableAt(target: Target, { at, probe }: Readiness, now: number): number {
+    const { state } = target;
     const { shut } = state.gate;
     const usableAt = Math.max(at, shut?.probeAt ?? at, this.#askedUntil.get(target) ?? at);
     if (!probe && shut === undefined) {
