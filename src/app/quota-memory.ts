@@ -81,6 +81,7 @@ export class QuotaMemories {
     }
     const { clock, logger } = this.#deps;
     this.#offset = clock.wallTime() - clock.now();
+    void this.#flush();
     if (this.#notes.size > 0)
       logger.info(
         { remembered: this.#notes.size },

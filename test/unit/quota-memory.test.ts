@@ -155,6 +155,7 @@ test('nothing counts after its end', async () => {
   await times(10, (await machine.process(daytime)).ask);
   await machine.kill(DAY);
   const { ask, recalled } = await machine.process(daytime);
+  expect(machine.notes.size).toBe(0);
   expect(await times(10, ask)).toEqual(Array(10).fill(200));
   expect(recalled()).toBe(0);
 });

@@ -33,6 +33,9 @@ export interface CredentialMemory {
 /** Facts with an end that is nearer are not remembered. */
 export const FAR_MS = 60_000;
 
+/** As many as are read. */
+const MOST_REPORTS = 64;
+
 const MOST_SCOPES = 256;
 const LONGEST_NAME = 600;
 const MOST_WINDOWS = 64;
@@ -49,7 +52,7 @@ const factsLastMs = ({ debts, reports }: QuotaFacts): number =>
 
 /** The facts that end in more than a minute; undefined if there are none. */
 export function farFacts({ debts, reports, scopes }: QuotaFacts): QuotaFacts | undefined {
-  const far = reports.filter(([, report]) => lastsMs(report) > FAR_MS);
+  const far = reports.filter(([, report]) => lastsMs(report) > FAR_MS).slice(0, MOST_REPORTS);
   const farDebts = debts.map((ms) => (ms > FAR_MS ? Math.ceil(ms) : 0));
   if (far.length === 0 && farDebts.every((ms) => ms === 0)) return undefined;
   const named = new Set(far.map(([scope]) => scope));
