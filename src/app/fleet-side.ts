@@ -11,7 +11,6 @@ import type { QuotaOptions } from '../policies/quota/options.ts';
 import type {
   CredentialListener,
   LearnedUnits,
-  NumberedWindow,
   SharedCredential,
 } from '../policies/quota/shared-credential.ts';
 import { realTime, type Clock } from '../runtime/clock.ts';
@@ -21,6 +20,7 @@ import { type Random, unguessableId } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import type { SharedSnapshot } from '../telemetry/snapshot.ts';
 import { SharedValues } from './shared-values.ts';
+import { WindowNumbers } from './window-numbers.ts';
 
 export interface FleetSideDeps {
   readonly clock: Clock;
@@ -170,8 +170,7 @@ export class FleetSide {
 
   #learned(key: string, wake: () => void): LearnedUnits {
     const fleet = this.#fleet;
-    const fact = `learned:${key}`;
-    const counter = (number: number) => String(number);
+    const numbers = new WindowNumbers(fleet, `learned:${key}`);
     return {
       wake,
       get replicas() {
@@ -188,27 +187,7 @@ export class FleetSide {
           planOfLearned(limit, windowMs),
         ),
       refilled: ({ limit, windowMs }) => fleet.window(key, { limit, periodMs: windowMs, burst: limit }, wake),
-      window: async (ended, resetMs, windowMs) => {
-        // Within this time, no window is counted again. What is left of it tells when the current one ends.
-        const laterMs = (LEARNED_WINDOWS - 1) * windowMs;
-        const advance = async (from: number): Promise<NumberedWindow | undefined> => {
-          const next = counter(from + 1);
-          const done = await fleet.ask((engine) =>
-            engine.exchange(fact, counter(from), next, laterMs + resetMs),
-          );
-          return done?.answer === true ? { number: from + 1, first: true } : undefined;
-        };
-        const advanced = ended === undefined ? undefined : await advance(ended);
-        if (advanced !== undefined) return advanced;
-        const first = (ended ?? -1) + 1;
-        const claimed = await fleet.ask((engine) => engine.claim(fact, counter(first), laterMs + resetMs));
-        if (claimed === undefined) return undefined;
-        if (claimed.answer === undefined) return { number: first, first: true };
-        const number = Number(claimed.answer.text);
-        if (!Number.isSafeInteger(number) || number < 0) return undefined;
-        const isOver = claimed.answer.leftMs <= laterMs;
-        return (isOver ? await advance(number) : undefined) ?? { number, first: false };
-      },
+      window: (ended, resetMs, windowMs) => numbers.find(ended, resetMs, windowMs),
     };
   }
 

@@ -67,6 +67,25 @@ describe('a limit that the upstream states', () => {
     expect(world.messages.length).toBeLessThanOrEqual(2 * 11);
   });
 
+  test('is used together if replies state no window, so that each replica estimates another length', async () => {
+    const world = new SharedQuotaWorld();
+    const counts: number[] = [];
+    world.answer = (now) => {
+      const window = Math.floor(now / 1_000);
+      const count = (counts[window] = (counts[window] ?? 0) + 1);
+      const left = Math.max(0, 100 - count);
+      const reset = ['X-RateLimit-Reset-After', `${((window + 1) * 1_000 - now) / 1_000}`];
+      return {
+        status: count > 100 ? 429 : 200,
+        headers: ['X-RateLimit-Limit', '100', 'X-RateLimit-Remaining', `${left}`, ...reset],
+      };
+    };
+    const replicas = await world.replicas(3);
+    await offer(world, replicas, [80, 60, 20], 5_000);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(102);
+    expect(Math.min(...counts.slice(0, 5))).toBeGreaterThanOrEqual(90);
+  });
+
   test('is not used up by the replica that asks first after a reset', async () => {
     const world = new SharedQuotaWorld();
     limitedUpstream(world, SECOND);

@@ -39,6 +39,8 @@ export interface LearnedLimit {
 /** The number of the window that replicas count in. */
 export interface NumberedWindow {
   readonly number: number;
+  /** Its length, as the replica knew it that has begun to count. All use this one, because each may estimate another. */
+  readonly windowMs: number;
   /** This replica has begun to count. */
   readonly first: boolean;
 }

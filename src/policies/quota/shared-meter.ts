@@ -156,7 +156,7 @@ export class SharedMeter implements Meter {
     void this.#units.window(ended, this.#own.resetMs(now) ?? lengthMs, lengthMs).then((found) => {
       this.#asking = false;
       this.#askAgainAt = now + ASK_AGAIN_MS;
-      if (found !== undefined) this.#count(found, { since, limit, lengthMs, used });
+      if (found !== undefined) this.#count(found, { since, limit, used });
       else if (since === this.#own.since) this.#countAlone(now);
       this.#units.wake();
     });
@@ -164,15 +164,15 @@ export class SharedMeter implements Meter {
 
   /** Counts the units of a window in the store from now on. */
   #count(
-    { first, number }: NumberedWindow,
-    { lengthMs, limit, since, used }: { lengthMs: number; limit: number; since: number; used: number },
+    { first, number, windowMs }: NumberedWindow,
+    { limit, since, used }: { limit: number; since: number; used: number },
   ): void {
     const usedAlone = this.#alone?.since === since ? this.#alone.share - this.#alone.left : 0;
     this.#alone = undefined;
     this.#number = number;
     this.#countedSince = since;
     this.#limit = limit;
-    this.#tokens = this.#units.tokens(number, { limit, windowMs: lengthMs });
+    this.#tokens = this.#units.tokens(number, { limit, windowMs });
     // Units that were used before they were counted for all. The others have used as many alone, as far as is known.
     const usedByAll = Math.min(limit, Math.max(used, usedAlone * this.#units.replicas));
     this.#tokens.correct(0, first ? usedByAll : usedAlone);
