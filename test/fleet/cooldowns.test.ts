@@ -69,8 +69,12 @@ function stating({ limit, windowS }: Limited, count: number, resetS: number) {
 
 const SECOND: Limited = { limit: 100, windowS: 1 };
 
-/** Makes `upstream` count by the second. Resolves when two seconds in a row were used well, and not exceeded. */
+/**
+ * Makes `upstream` count by the second. Resolves when two seconds in a row were used well, and not exceeded. Replies are slow, so that
+ * replicas that know only what the replies state would exceed each second.
+ */
 async function usedWell(upstream: CountingUpstream): Promise<void> {
+  upstream.replyMs = 100;
   const changes = new Changes();
   const counts: number[] = [];
   const from = performance.now();

@@ -10,21 +10,26 @@ export interface CountingUpstream {
   readonly url: string;
   /** Milliseconds, in order. */
   readonly seen: number[];
+  /** How long a reply takes. */
+  replyMs: number;
   /** Replaces the reply; undefined: 200. */
   answer: ((count: number) => { status: number; headers: Record<string, string> }) | undefined;
 }
 
 export async function startCountingUpstream(): Promise<CountingUpstream> {
-  const upstream: { url: string; seen: number[]; answer: CountingUpstream['answer'] } = {
+  const upstream = {
     url: '',
-    seen: [],
-    answer: undefined,
+    seen: [] as number[],
+    replyMs: 0,
+    answer: undefined as CountingUpstream['answer'],
   };
   const server = createServer({ keepAlive: true }, (incoming, outgoing) => {
     upstream.seen.push(performance.now());
     const { headers, status } = upstream.answer?.(upstream.seen.length) ?? { status: 200, headers: {} };
     incoming.resume();
-    outgoing.writeHead(status, headers).end('ok');
+    const reply = () => outgoing.writeHead(status, headers).end('ok');
+    if (upstream.replyMs === 0) reply();
+    else setTimeout(reply, upstream.replyMs);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
