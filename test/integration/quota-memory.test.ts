@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import { type Running, run, temporaryFolder } from '../support/command.ts';
+import { durableConfig, startDurable } from '../support/durable.ts';
 import { type Origin, startOrigin } from '../support/origin.ts';
 
 /* Real processes and a real file. `test/unit/quota-memory.test.ts` asserts the times, in virtual time. */
@@ -106,4 +108,24 @@ test('used units and a cooldown outlive a process that is killed, and one that i
   expect(metrics).toContain(
     'breakwater_quota_cooldowns_remembered_total{upstream="gated",scope="gated",cause="retry_after"} 1',
   );
+});
+
+test('a durable request that waits is not sent by the next process while the quota is used up', async () => {
+  const origin = await startOrigin();
+  const yaml = durableConfig(origin, { more: '    quota: { windows: [1/d], wait: 1ms }\n' });
+  const first = await startDurable(yaml);
+  expect((await first.call('GET', '/api/x')).status).toBe(200);
+  const location = await first.accepted({ 'breakwater-delay': '30m' });
+  await first.proxy.app.stop(0);
+  // It is due at once in the next process, which starts an hour later.
+  const clock: Clock = {
+    now: () => systemClock.now(),
+    wallTime: () => systemClock.wallTime() + 3_600_000,
+    sleep: (ms, signal) => systemClock.sleep(ms, signal),
+    timer: (ms, callback) => systemClock.timer(ms, callback),
+  };
+  const second = await startDurable(yaml, { clock });
+  await second.proxy.until(() => second.proxy.states.some(({ type }) => type === 'durable_deferred'));
+  expect((await second.monitor(location)).attempts.made).toBe(0);
+  expect(origin.requests.length).toBe(1);
 });
