@@ -89,7 +89,7 @@ async function usedWell(upstream: CountingUpstream): Promise<void> {
 }
 
 describe.each(ENGINES)('$name $missing', (engine) => {
-  describe.skipIf(engine.missing !== undefined)('replicas as processes', { timeout: 60_000 }, () => {
+  describe.skipIf(engine.missing !== undefined)('replicas as processes', { timeout: 120_000 }, () => {
     test('share a stated limit, a cooldown, one probe of it, and a reset by an operator', async () => {
       const [limited, upstream] = [await startCountingUpstream(), await startCountingUpstream()];
       upstream.answer = () => ({ status: 200, headers: {} });
@@ -105,7 +105,7 @@ upstreams:
       await Promise.all(replicas.map(untilUsed));
 
       // A busy machine may make the store look slow, or send calls late. So the load goes on until two seconds in a row show it.
-      const loads = [80, 60, 20].map((rate, i) => offer(`${replicas[i]?.url}/limited/x`, rate, 40_000));
+      const loads = [80, 60, 20].map((rate, i) => offer(`${replicas[i]?.url}/limited/x`, rate, 100_000));
       await used;
       for (const load of loads) load.stop();
       await Promise.all(loads.map(({ done }) => done));
