@@ -40,6 +40,8 @@ test('the packed package works in an empty folder, without another package', {
   });
   const proxy = run(process.execPath, [command, 'start', '--config', join(free, 'config.yaml')], {
     cwd: folder,
+    // Not the cache of the tests.
+    env: { NODE_COMPILE_CACHE: undefined },
   });
   const [, url = ''] = await proxy.untilPrinted(/listening on (http:[^"]+)/);
   expect((await fetch(`${url}/no-such-mount`)).status).toBe(404);

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { Changes } from './changes.ts';
 
@@ -16,13 +16,13 @@ export interface Running {
 }
 
 /** A process of Node starts in half of the time with what one before it has compiled. */
-const COMPILED = join(tmpdir(), 'breakwater-test-compiled');
+const COMPILED = resolve('node_modules/.cache/breakwater-test');
 
 /** Runs a program, collecting what it prints; killed by itself when the test has finished. */
 export function run(
   program: string,
   args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
+  options: { cwd?: string; env?: Record<string, string | undefined> } = {},
 ): Running {
   const changes = new Changes();
   const child = spawn(program, args, {
