@@ -235,31 +235,25 @@ upstreams:
       expect(sent.reduce((sum, [, count]) => sum + count, 0)).toBeLessThanOrEqual(keys + all);
     });
 
-    // Each engine is cut in `replicas.test.ts`. What follows is the same for both.
-    test.runIf(engine === REDIS)(
-      'go on alone without the engine, say so, and share the reply when it is back',
-      async () => {
-        const origin = await startOrigin();
-        const link = await linkTo(engine.url);
-        const name = freshName();
-        const [one, two] = await Promise.all([
-          startReplica(configOf(link.url, origin.url, name)),
-          startReplica(configOf(engine.url, origin.url, name)),
-        ]);
-        link.cut();
-        await one.process.untilPrinted(
-          /"cause":"(lost|slow|unreachable)".*replies and tokens are not shared/,
-        );
-        const first = await post(one, 'a');
-        expect(first).toMatchObject({ status: 201, replayed: false });
-        expect(await unshared([one])).toBe(1);
-        expect(await metric(one, '\nbreakwater_shared_values_used')).toBe(0);
-        link.restore();
-        await one.process.untilPrinted(/are not shared[^]*replies and tokens are shared by all replicas/);
-        await one.process.untilPrinted(/"replies":1,.*which had been away/);
-        expect(await post(two, 'a')).toEqual({ ...first, replayed: true });
-        expect(origin.calls.get('a')).toBe(1);
-      },
-    );
+    test('go on alone without the engine, say so, and share the reply when it is back', async () => {
+      const origin = await startOrigin();
+      const link = await linkTo(engine.url);
+      const name = freshName();
+      const [one, two] = await Promise.all([
+        startReplica(configOf(link.url, origin.url, name)),
+        startReplica(configOf(engine.url, origin.url, name)),
+      ]);
+      link.cut();
+      await one.process.untilPrinted(/"cause":"(lost|slow|unreachable)".*replies and tokens are not shared/);
+      const first = await post(one, 'a');
+      expect(first).toMatchObject({ status: 201, replayed: false });
+      expect(await unshared([one])).toBe(1);
+      expect(await metric(one, '\nbreakwater_shared_values_used')).toBe(0);
+      link.restore();
+      await one.process.untilPrinted(/are not shared[^]*replies and tokens are shared by all replicas/);
+      await one.process.untilPrinted(/"replies":1,.*which had been away/);
+      expect(await post(two, 'a')).toEqual({ ...first, replayed: true });
+      expect(origin.calls.get('a')).toBe(1);
+    });
   });
 });
