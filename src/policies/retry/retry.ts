@@ -132,10 +132,13 @@ class RetriedCall implements Receiver {
 
   #decide(outcome: Outcome, decision: RetryDecision): void {
     const { onlyElsewhere = false, random } = this.#deps;
-    const failed = this.#failure(outcome, this.#trail?.detour(outcome, decision));
+    const detour = this.#trail?.detour(outcome, decision);
     if (decision.retry === 'yes' && !onlyElsewhere)
-      return this.#follow(outcome, nextStep({ ...failed, decision }, this.#options, random));
-    const elsewhere = stepElsewhere(failed, this.#options);
+      return this.#follow(
+        outcome,
+        nextStep({ ...this.#failure(outcome, detour), decision }, this.#options, random),
+      );
+    const elsewhere = detour && stepElsewhere(this.#failure(outcome, detour), this.#options);
     if (elsewhere !== undefined) this.#follow(outcome, elsewhere);
     else if (decision.retry === 'no' && !onlyElsewhere) this.#end(outcome, decision);
     else this.#pass(outcome);
