@@ -4,16 +4,13 @@ import type { QuotaReading } from '../../http/rate-limit.ts';
 import { aged, LONGEST_RESET_MS, type Report, reportsOf, type ScopeReports } from './cooldown-report.ts';
 import type { CredentialQuota, CredentialReplicas } from './credential-quota.ts';
 import type { Limiter, MeterKey } from './limiter.ts';
-import type { LearnedUnits, SharedCredential } from './shared-credential.ts';
+import { type LearnedUnits, type SharedCredential, PATIENCE_MS } from './shared-credential.ts';
 
 /** One replica probes for this long. If it is gone, another one does after that. */
 const LEASE_MS = 5_000;
 
 /** Changes within this time are one message, except the first one. It bounds the messages of many replicas. */
 const APART_MS = 100;
-
-/** The store answers within this time, or counts as absent. */
-const PATIENCE_MS = 50;
 
 export interface SharedCooldownsDeps {
   readonly clock: Clock;

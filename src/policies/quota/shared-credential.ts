@@ -1,5 +1,8 @@
 import type { TokenSource, TokenSources } from './token-source.ts';
 
+/** The store answers within this time, in milliseconds, or counts as absent. */
+export const PATIENCE_MS = 50;
+
 /** A text that is kept about a credential. */
 export interface KeptText {
   readonly text: string;

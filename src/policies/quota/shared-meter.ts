@@ -1,11 +1,8 @@
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Meter, ReadingContext, SentAt } from './meter.ts';
-import type { LearnedUnits, NumberedWindow } from './shared-credential.ts';
+import { type LearnedUnits, type NumberedWindow, PATIENCE_MS } from './shared-credential.ts';
 import type { TokenSource } from './token-source.ts';
 import type { WindowMeter } from './window-meter.ts';
-
-/** The store answers within this time, or counts as absent. */
-const PATIENCE_MS = 50;
 
 const ASK_AGAIN_MS = 1_000;
 
