@@ -2,28 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { startBreakwater } from '../support/breakwater.ts';
 import { DOWNLOAD, part } from '../support/cut-origin.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { hang, ok, type Origin, type Step, startOrigin, status } from '../support/origin.ts';
+import { hang, ok, type Step, startOrigin, status } from '../support/origin.ts';
 import { startRawOrigin } from '../support/raw-origin.ts';
+import { hosts, keys } from '../support/target-configs.ts';
 import { startTidy } from '../support/tidy.ts';
 
 /* Which target gets the second attempt of a call, and the rest of its body. */
-
-const hosts = (targets: Readonly<Record<string, { readonly url: string }>>, more = '') => `
-upstreams:
-  api:
-    allow_private: true
-${more}    targets:
-${Object.entries(targets)
-  .map(([name, { url }]) => `      - { name: ${name}, url: ${url} }\n`)
-  .join('')}`;
-
-const keys = ({ url }: Origin, names: readonly string[], more = '') => `
-upstreams:
-  api:
-    url: ${url}
-    allow_private: true
-${more}    targets:
-${names.map((name) => `      - { name: ${name}, headers: { set: { authorization: "Bearer ${name}" } } }\n`).join('')}`;
 
 const byKey =
   (answers: Readonly<Record<string, Step>>): Step =>

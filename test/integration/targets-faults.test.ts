@@ -3,25 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { inspect } from '../../src/cli/inspect.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type Breakwater, startBreakwater } from '../support/breakwater.ts';
-import { type Origin, ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
+import { ok, reset, type Step, startOrigin, status } from '../support/origin.ts';
+import { hosts, keys } from '../support/target-configs.ts';
 import { startTidy } from '../support/tidy.ts';
-
-const hosts = (targets: Readonly<Record<string, Origin>>, more = '') => `
-upstreams:
-  api:
-    allow_private: true
-${more}    targets:
-${Object.entries(targets)
-  .map(([name, { url }]) => `      - { name: ${name}, url: ${url} }\n`)
-  .join('')}`;
-
-const keys = ({ url }: Origin, names: readonly string[], more = '') => `
-upstreams:
-  api:
-    url: ${url}
-    allow_private: true
-${more}    targets:
-${names.map((name) => `      - { name: ${name}, headers: { set: { authorization: "Bearer ${name}" } } }\n`).join('')}`;
 
 const PLACES = ['/metrics', '/api/state', '/api/config', '/api/calls', '/api/traffic'];
 
