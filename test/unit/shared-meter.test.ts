@@ -67,6 +67,17 @@ describe('a limit that the upstream states', () => {
     expect(world.messages.length).toBeLessThanOrEqual(2 * 11);
   });
 
+  test('is not reported if it has no reset, because no replica can count it', async () => {
+    const world = new SharedQuotaWorld();
+    world.answer = () => ({
+      status: 200,
+      headers: ['X-RateLimit-Limit', '5000', 'X-RateLimit-Remaining', '4999'],
+    });
+    await offer(world, await world.replicas(2), [20, 20], 1_000);
+    expect(world.sent.length).toBeGreaterThan(30);
+    expect(world.messages).toEqual([]);
+  });
+
   test('is used together if replies state no window, so that each replica estimates another length', async () => {
     const world = new SharedQuotaWorld();
     const counts: number[] = [];

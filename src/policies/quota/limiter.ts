@@ -264,10 +264,12 @@ export class Limiter {
     if (meterOf(reading, this.#distrusted) !== undefined) return false;
     const meter = meterOf(reading, this.#meters) ?? this.#added(reading);
     if (meter === undefined) return false;
-    const known = meter.isGuessed === true ? undefined : meter.remaining(now);
+    const known = statedRest(meter, now);
     const units = Math.min(unitsOf(meter.unit, cost), reading.limit ?? Infinity);
     const unanswered = (this.#admitted - this.#finished) * units;
     meter.learn(reading, { startedAt, unseen: unseen * units, unanswered }, now);
+    // Without a reset, or from a window that is over, a reading is of no use, here and at other replicas.
+    if (statedRest(meter, now) === undefined) return false;
     return known === undefined || (reading.remaining === 0 && known > 0);
   }
 
@@ -370,6 +372,10 @@ export class Limiter {
 }
 
 const unitsOf = (counts: QuotaWindow['counts'], cost: number): number => (counts === 'calls' ? 1 : cost);
+
+/** Units that are left, as the upstream has stated for the current window; undefined if it has not. */
+const statedRest = (meter: Meter, now: number): number | undefined =>
+  meter.isGuessed === true ? undefined : meter.remaining(now);
 
 export type MeterKey = Pick<Meter, 'bucket' | 'policy'>;
 
