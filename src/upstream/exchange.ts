@@ -13,8 +13,11 @@ import { appended } from '../runtime/appended.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { toProxyError } from './failure.ts';
 import { tunnelReply } from './tunnel.ts';
+import { wireFields } from './wire-fields.ts';
 
 type Controller = Dispatcher.DispatchController;
+/** Values by lower-case name, as undici gives them. */
+type ParsedFields = Readonly<Record<string, unknown>>;
 
 /** A discarded body up to this size is read, so that its connection can be reused. A larger one is aborted. */
 const MAX_DRAIN_BYTES = 64 * 1024;
@@ -81,13 +84,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#sent = 'sent_unknown';
   }
 
-  onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
+  onResponseStart(controller: Controller, status: number, parsed: ParsedFields, statusText = ''): void {
     if (status === 101)
       return controller.abort(
         new ProxyError('protocol_error', 'the upstream answered 101 without naming a protocol'),
       );
-    if (status >= 100 && status < 200) return this.#onInterim(controller, status);
-    const headers = rawHeaders(controller);
+    if (status >= 100 && status < 200) return this.#onInterim(controller, status, parsed);
+    const headers = rawHeaders(controller, parsed);
     const problem =
       status < 100 ? `the upstream sent the invalid status ${status}` : framingError(framingOf(headers));
     if (problem !== undefined) return controller.abort(new ProxyError('protocol_error', problem));
@@ -109,19 +112,19 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   /** Forwards interim replies, except 100: it answers an expectation, which is not forwarded (RFC 9110 §15.2). */
-  #onInterim(controller: Controller, status: number): void {
+  #onInterim(controller: Controller, status: number, parsed: ParsedFields): void {
     const { interims, last } = this.#of.attempt;
     if (status === 100 || interims === undefined || ++this.#interims > MAX_INTERIM) return;
-    const interim = { status, headers: rawHeaders(controller) };
+    const interim = { status, headers: rawHeaders(controller, parsed) };
     if (last) interims.onInterim(interim);
     else (this.#bufferedInterims ??= []).push(interim);
   }
 
   /** undici has handed over the connection. */
-  onRequestUpgrade(controller: Controller, _status: number, _headers: unknown, socket: Duplex): void {
+  onRequestUpgrade(controller: Controller, _status: number, parsed: ParsedFields, socket: Duplex): void {
     let reply: Reply | undefined;
     try {
-      reply = tunnelReply(this.#of.call.upgrade ?? '', rawHeaders(controller), socket as Socket);
+      reply = tunnelReply(this.#of.call.upgrade ?? '', rawHeaders(controller, parsed), socket as Socket);
     } catch (error) {
       this.#fail(error as ProxyError);
     }
@@ -158,11 +161,11 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     controller.abort(new Error('the reader of the body is gone'));
   }
 
-  onResponseEnd(controller?: Controller): void {
+  onResponseEnd(controller?: Controller, parsed: ParsedFields = {}): void {
     this.#finish(this.#discarded ? 'discarded' : 'complete');
     const trailers = controller?.rawTrailers;
     if (Array.isArray(trailers) && trailers.length > 0)
-      this.#sink?.addTrailers?.(replyTrailers(decoded(trailers)));
+      this.#sink?.addTrailers?.(replyTrailers(wireFields(trailers, parsed)));
     this.#sink?.end();
   }
 
@@ -264,16 +267,8 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 }
 
-/** Node's undocumented latin1 decoder. `toString('latin1')` calls it and takes twice as long. */
-type Latin1 = Buffer & { latin1Slice(): string };
-
-/** Decodes undici's header list, which has a Buffer per name and value. HTTP/1 header bytes are latin1. */
-function rawHeaders(controller: Controller): RawHeaders {
+function rawHeaders(controller: Controller, parsed: ParsedFields): RawHeaders {
   const raw = controller.rawHeaders;
   if (!Array.isArray(raw)) throw new TypeError('undici gave no raw headers for this reply');
-  return decoded(raw);
-}
-
-function decoded(raw: readonly (Buffer | string)[]): RawHeaders {
-  return raw.map((entry) => (typeof entry === 'string' ? entry : (entry as Latin1).latin1Slice()));
+  return wireFields(raw, parsed);
 }
