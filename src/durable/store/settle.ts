@@ -33,11 +33,24 @@ export function settleAll(
 ): [first: Statement, ...rest: Statement[]] {
   if (dialect.writesInWith)
     return [
-      { sql: ALL, params: dialect.params(settlements.map((one) => PARTS.flatMap((part) => part.of(one)))) },
+      {
+        name: 'settle',
+        sql: ALL,
+        params: dialect.params(
+          settlements.map((one) => PARTS.flatMap((part) => part.of(one))),
+          COLUMNS,
+        ),
+      },
     ];
   const params = (part: Part, one: Settlement) => [one.id, ...part.of(one)];
   return [
-    { sql: UPDATE, params: dialect.params(settlements.map((one) => OUTCOME.of(one))) },
+    {
+      sql: UPDATE,
+      params: dialect.params(
+        settlements.map((one) => OUTCOME.of(one)),
+        OUTCOME.columns,
+      ),
+    },
     ...settlements.flatMap((one) => [
       ...(one.entry === undefined ? [] : [{ sql: INSERT_ATTEMPT, params: params(ATTEMPT, one) }]),
       ...(one.response === undefined ? [] : [{ sql: INSERT_RESPONSE, params: params(RESPONSE, one) }]),
@@ -155,9 +168,10 @@ const RESPONSE: Part = {
 };
 
 const PARTS = [OUTCOME, ATTEMPT, RESPONSE] as const;
+const COLUMNS = PARTS.flatMap(({ columns }) => columns);
 
-/** Without a new response, the one that is stored stays. */
-const updateFrom = (settled: string, returning: string) => `UPDATE breakwater_job AS job
+/** Without a new response, the one that is stored stays. A request has an owner only while it is running. */
+const updateFrom = (settled: string, which: string, returning: string) => `UPDATE breakwater_job AS job
   SET status = settled.status, attempt = settled.attempt, counted = job.counted * settled.factor + settled.counts,
     wake_at = settled.wake_at, due_at = coalesce(settled.wake_at, job.due_at),
     set_at = CASE WHEN settled.wake_at IS NULL THEN job.set_at ELSE settled.now END,
@@ -168,7 +182,7 @@ const updateFrom = (settled: string, returning: string) => `UPDATE breakwater_jo
     response_bytes = coalesce(settled.reply_bytes, job.response_bytes),
     response_truncated = coalesce(settled.reply_cut, job.response_truncated)
   FROM ${settled}
-  WHERE job.id = settled.job_id AND job.owner = settled.owner AND job.attempt = settled.held AND job.status = 'running'
+  WHERE ${which} AND job.id = settled.job_id AND job.owner = settled.owner AND job.attempt = settled.held
   RETURNING ${returning}`;
 
 /** Inserts the columns of a part, whose names begin with the name of the table. A row that exists is replaced. */
@@ -184,7 +198,7 @@ function insertFrom(settled: string, table: 'attempt' | 'response', { columns }:
 const attemptsFrom = (settled: string) => insertFrom(settled, 'attempt', ATTEMPT, 'seq, n');
 const responsesFrom = (settled: string) => insertFrom(settled, 'response', RESPONSE, 'seq');
 
-const UPDATE = updateFrom(SQLITE.table('settled', OUTCOME.columns), 'id');
+const UPDATE = updateFrom(SQLITE.table('settled', OUTCOME.columns), 'job.id = $1', 'id');
 const oneOf = ({ columns }: Part) =>
   `(SELECT breakwater_job.seq, settled.* FROM ${SQLITE.table('settled', ['job_id TEXT', ...columns])}
     JOIN breakwater_job ON id = job_id)`;
@@ -193,10 +207,9 @@ const INSERT_RESPONSE = responsesFrom(oneOf(RESPONSE));
 
 /** All in one statement, which is a transaction by itself. */
 const ALL = `WITH held AS (${updateFrom(
-  POSTGRES.table(
-    'settled',
-    PARTS.flatMap(({ columns }) => columns),
-  ),
+  POSTGRES.table('settled', COLUMNS),
+  // The index of the ids is the only way to the rows, also for a plan that was made while the table was empty.
+  'job.id = ANY (CAST($1 AS TEXT[]))',
   'job.seq, settled.*',
 )}),
   attempts AS (${attemptsFrom('held')}),

@@ -131,8 +131,7 @@ class SqliteDb implements Db {
 
   readonly #sent = ({ sql, params, precondition }: Statement): SentBatch['statements'][number] => ({
     text: this.#textOf(sql),
-    // No statement for SQLite has an array.
-    params: (params as readonly Value[]).map(this.#transferable),
+    params: params.map(this.#transferable),
     precondition: precondition === true,
   });
 
