@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
+import type { CallReservation } from './call-reservation.ts';
 import { ClientShare } from './client-share.ts';
 import { Limiter, type CallContext, type LimiterOptions, type MeterKey } from './limiter.ts';
 import type { Seer, Throttling } from './cooldown.ts';
@@ -18,7 +19,7 @@ import type { LearnedUnits } from './shared-credential.ts';
 import { SharedLimits } from './shared-limits.ts';
 import type { TokenSource } from './token-source.ts';
 import type { Throughput } from './throughput.ts';
-import { type CallReservation, type LimiterReservation, observe, ScopedLimiter } from './scoped-limiter.ts';
+import { ScopedLimiter } from './scoped-limiter.ts';
 
 /** The most scopes of one credential with known limits. The least recently used one is forgotten first. */
 const MAX_SCOPES = 64;
@@ -147,16 +148,15 @@ export class CredentialQuota {
     this.#served.count(now);
     const scope = this.#scopeOf(readings, seen.shape);
     const { held, startedAt } = seen;
-    this.#whole.answered(startedAt, held?.whole.reservation, now);
+    this.#whole.answered(startedAt, held?.whole, now);
     this.#whole.countReply(readings.length > 0);
     const part = this.#parts.peek(scope);
-    part?.answered(startedAt, reservationAt(held?.part, part), now);
+    part?.answered(startedAt, held?.at(part), now);
     part?.countReply(readings.length > 0);
     // The assumed scope was wrong, so its probe has no result.
-    if (held?.part?.reservation.probe === true && held.part.limiter !== part)
-      held.part.limiter.cooldown.releaseProbe(now);
+    if (held?.part?.limiter !== part) held?.part?.releaseProbe(now);
     this.#learn(readings, scope, seen, now);
-    observe(held, false, now);
+    held?.observe(false, now);
   }
 
   /** Call for a reply that throttles. Returns the limiter whose cooldown it starts. */
@@ -171,9 +171,8 @@ export class CredentialQuota {
     const narrow = this.#narrow(scope);
     for (const one of [this.#whole, narrow]) one.trustReadings(now);
     this.#learn(readings, scope, seen, now);
-    observe(held, true, now);
-    if (held?.part?.reservation.probe === true && held.part.limiter !== narrow)
-      held.part.limiter.cooldown.releaseProbe(now);
+    held?.observe(true, now);
+    if (held?.part?.limiter !== narrow) held?.part?.releaseProbe(now);
     const full: Throttling = { ...throttling, startedAt, scope };
     // A spent budget concerns the whole credential, not one path.
     const own = throttling.cause !== 'permanent' && narrow.refused(full, now);
@@ -316,10 +315,6 @@ function replicasOf(replicas: CredentialReplicas, scope: string): Replicas {
   };
 }
 
-function reservationAt(held: LimiterReservation | undefined, limiter: Limiter | undefined) {
-  return held?.limiter === limiter ? held?.reservation : undefined;
-}
-
 function contextOf(seen: SeenReply, limiter: Limiter): CallContext {
   return { startedAt: seen.startedAt, unseen: unseenBy(seen, limiter), cost: seen.cost };
 }
@@ -327,8 +322,6 @@ function contextOf(seen: SeenReply, limiter: Limiter): CallContext {
 /** If the attempt reserved nothing at a limiter, every call that the limiter admitted came later. */
 function unseenBy({ held, unseen }: SeenReply, limiter: Limiter): number {
   if (held === undefined) return unseen + limiter.admitted;
-  const { part, whole } = held;
-  return part?.limiter === limiter
-    ? limiter.unseen(part.reservation)
-    : whole.limiter.unseen(whole.reservation);
+  const reservation = held.at(limiter) ?? held.whole;
+  return reservation.limiter.unseen(reservation);
 }
