@@ -2,9 +2,18 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/bodies/request-body.ts';
-import { framingError, framingOf } from '../http/framing.ts';
+import { framingError } from '../http/framing.ts';
 import { type RawHeaders, replyTrailers } from '../http/headers.ts';
-import type { BodyEnd, BodySink, Interim, Reply, ReplyBody } from '../http/reply.ts';
+import {
+  type BodyEnd,
+  type BodySink,
+  type EndListener,
+  type HeldBackListener,
+  type Interim,
+  type Reply,
+  type ReplyBody,
+  tellEnd,
+} from '../http/reply.ts';
 import type { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError, type Sent } from '../proxy/errors.ts';
@@ -48,7 +57,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly #signal: Abort;
   readonly #source: BodySource;
   readonly #options: ExchangeOptions;
-  #listeners: Array<(end: BodyEnd) => void> | undefined;
+  /** Most bodies have two: the policies of the attempt, and the client's response. */
+  #first: EndListener | undefined;
+  #others: EndListener[] | undefined;
   #controller: Controller | undefined;
   #interims = 0;
   #bufferedInterims: Interim[] | undefined;
@@ -58,7 +69,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #sent: Sent = 'not_sent';
   #discarded = false;
   #drained = 0;
-  #onHeldBack: (() => void) | undefined;
+  #onHeldBack: HeldBackListener | undefined;
   #idle: Timer | undefined;
   #lastByteAt = 0;
   #paused = false;
@@ -91,8 +102,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       );
     if (status >= 100 && status < 200) return this.#onInterim(controller, status, parsed);
     const headers = rawHeaders(controller, parsed);
-    const problem =
-      status < 100 ? `the upstream sent the invalid status ${status}` : framingError(framingOf(headers));
+    const problem = status < 100 ? `the upstream sent the invalid status ${status}` : framingError(headers);
     if (problem !== undefined) return controller.abort(new ProxyError('protocol_error', problem));
     this.#reply({ status, statusText, headers, body: this, interim: this.#bufferedInterims });
     // A pause costs undici more than the rest of a small reply, because it puts bytes back that it has read.
@@ -138,7 +148,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       if (this.#sink.destroyed) return this.#abandon(controller);
       if (this.#sink.write(chunk)) return;
       this.#hold(this.#sink);
-      this.#onHeldBack?.();
+      this.#onHeldBack?.heldBack();
       this.#onHeldBack = undefined;
       return;
     }
@@ -196,12 +206,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#controller?.abort(reason);
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
-    if (this.#end !== undefined) listener(this.#end);
-    else this.#listeners = appended(this.#listeners, listener);
+  onEnd(listener: EndListener): void {
+    if (this.#end !== undefined) tellEnd(listener, this.#end);
+    else if (this.#first === undefined) this.#first = listener;
+    else this.#others = appended(this.#others, listener);
   }
 
-  onHeldBack(listener: () => void): void {
+  onHeldBack(listener: HeldBackListener): void {
     this.#onHeldBack = listener;
   }
 
@@ -260,10 +271,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#idle?.cancel();
     this.#signal.off(this);
     if (this.#source !== undefined && 'close' in this.#source) this.#source.close();
-    const listeners = this.#listeners;
+    const first = this.#first;
+    const others = this.#others;
     // A reference to an ended exchange must not keep the whole call in memory.
-    this.#listeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) listener(end);
+    this.#first = undefined;
+    this.#others = undefined;
+    if (first !== undefined) tellEnd(first, end);
+    if (others !== undefined) for (const listener of others) tellEnd(listener, end);
   }
 }
 
