@@ -43,10 +43,10 @@ class Deadline implements After {
   }
 
   #wait(ms: number): Timer {
-    return this.#clock.timer(ms, () => this.#onTime());
+    return this.#clock.timer(ms, this);
   }
 
-  #onTime(): void {
+  onTime(): void {
     const now = this.#clock.now();
     const left = this.#call.body.broughtOnAt(now) + this.#ms - now;
     if (left > 0) this.#timer = this.#wait(left);
