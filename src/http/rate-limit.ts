@@ -79,17 +79,24 @@ function readingsOf(
 ): readonly QuotaReading[] | undefined {
   const times = new Times(headers, nowWallMs);
   let readings = structured(found, headers);
-  for (const format of formats) {
+  // The list is frozen, and its iterator would make an object for each format.
+  for (let i = 0; i < formats.length; i++) {
+    const format = formats[i] as QuotaFormat;
     const known = placeOf(format.bucket ?? DEFAULT_BUCKET, readings);
     // Formats of one bucket are alternatives. The first with a reset wins.
     if (readings?.[known]?.resetMs !== undefined) continue;
     const reading = readingOf(format, found, times);
-    if (reading === undefined) continue;
-    if (readings === undefined) readings = [reading];
-    else if (known < 0) readings.push(reading);
-    else if (reading.resetMs !== undefined) readings[known] = reading;
+    if (reading !== undefined) readings = joined(readings, known, reading);
   }
-  return readings?.length === 0 ? undefined : readings;
+  return readings;
+}
+
+/** `place`: that of the reading which `reading` replaces; negative: there is none. */
+function joined(readings: QuotaReading[] | undefined, place: number, reading: QuotaReading): QuotaReading[] {
+  if (readings === undefined) return [reading];
+  if (place < 0) readings.push(reading);
+  else if (reading.resetMs !== undefined) readings[place] = reading;
+  return readings;
 }
 
 function placeOf(bucket: string, readings: readonly QuotaReading[] | undefined): number {
@@ -183,7 +190,8 @@ function structured(found: FoundFields, headers: RawHeaders): QuotaReading[] | u
       continuous: false,
     };
   });
-  return readings.filter((reading) => reading !== undefined);
+  const valid = readings.filter((reading) => reading !== undefined);
+  return valid.length === 0 ? undefined : valid;
 }
 
 const seconds = (value: number | undefined): number | undefined => value && value * 1000;

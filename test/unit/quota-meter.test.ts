@@ -402,7 +402,8 @@ describe('a limiter with a bucket that is empty', () => {
     const one = limiter();
     one.observe(sendTest(one, 0), true, 0);
     const before = one.readyAt(0, 1, 0);
-    const call = new Reservation(one, 0, { ...sendTest(one, 0), testsMeters: false });
+    sendTest(one, 0);
+    const call = new Reservation(one, 0, { cost: 1, probe: false, testsMeters: false, receipts: undefined });
     call.sentAt = 0;
     expect(one.readyAt(0, 1, 0) - before).toBe(1_000);
     one.observe(call, true, 0);

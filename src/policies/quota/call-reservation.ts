@@ -70,6 +70,11 @@ export class CallReservation {
     this.#share?.correct(limiters, { at: whole.at, cost: whole.cost, actual }, now);
   }
 
+  /** `part`: the limiter of the attempt's scope, as its reply names it. If another was assumed, its probe has no result. */
+  confirm(part: Limiter | undefined, now: number): void {
+    if (this.part?.limiter !== part) this.part?.releaseProbe(now);
+  }
+
   /** Call if the attempt was a probe without a result. The next attempt may be the probe. */
   releaseProbe(now: number): void {
     this.whole.releaseProbe(now);

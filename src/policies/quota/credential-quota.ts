@@ -27,6 +27,9 @@ const MAX_SCOPES = 64;
 /** The most path shapes whose resource is known. */
 const MAX_SHAPES = 256;
 
+/** Without it, lru-cache makes an object for the options of each look-up. */
+const PLAINLY = {};
+
 /** A resource with this many shapes is assumed for every unknown shape. */
 const DEFAULT_SHAPES = 2;
 
@@ -126,11 +129,12 @@ export class CredentialQuota {
 
   #limiterFor(shape: string): ScopedLimiter {
     const scope = this.#resources.get(shape);
-    if (scope !== undefined) return new ScopedLimiter(scope, this.#whole, this.#parts.get(scope), false);
-    const known = this.#usual === undefined ? undefined : this.#parts.get(this.#usual);
+    if (scope !== undefined)
+      return new ScopedLimiter(scope, this.#whole, this.#parts.get(scope, PLAINLY), false);
+    const known = this.#usual === undefined ? undefined : this.#parts.get(this.#usual, PLAINLY);
     if (known !== undefined && this.#usual !== undefined)
       return new ScopedLimiter(this.#usual, this.#whole, known, true);
-    return new ScopedLimiter(shape, this.#whole, this.#parts.get(shape), false);
+    return new ScopedLimiter(shape, this.#whole, this.#parts.get(shape, PLAINLY), false);
   }
 
   /** Undefined for a client without a share of its own. A changed share begins again. */
@@ -150,11 +154,10 @@ export class CredentialQuota {
     const { held, startedAt } = seen;
     this.#whole.answered(startedAt, held?.whole, now);
     this.#whole.countReply(readings.length > 0);
-    const part = this.#parts.peek(scope);
+    const part = this.#parts.peek(scope, PLAINLY);
     part?.answered(startedAt, held?.at(part), now);
     part?.countReply(readings.length > 0);
-    // The assumed scope was wrong, so its probe has no result.
-    if (held?.part?.limiter !== part) held?.part?.releaseProbe(now);
+    held?.confirm(part, now);
     this.#learn(readings, scope, seen, now);
     held?.observe(false, now);
   }
@@ -172,7 +175,7 @@ export class CredentialQuota {
     for (const one of [this.#whole, narrow]) one.trustReadings(now);
     this.#learn(readings, scope, seen, now);
     held?.observe(true, now);
-    if (held?.part?.limiter !== narrow) held?.part?.releaseProbe(now);
+    held?.confirm(narrow, now);
     const full: Throttling = { ...throttling, startedAt, scope };
     // A spent budget concerns the whole credential, not one path.
     const own = throttling.cause !== 'permanent' && narrow.refused(full, now);
@@ -188,7 +191,7 @@ export class CredentialQuota {
 
   /** The limiter of a scope (`WHOLE`: of the credential); undefined if nothing is known about it. */
   limiterAt(scope: string): Limiter | undefined {
-    return scope === WHOLE ? this.#whole : this.#parts.peek(scope);
+    return scope === WHOLE ? this.#whole : this.#parts.peek(scope, PLAINLY);
   }
 
   /** The cooldowns of these scopes, or of all, for other replicas. */
@@ -279,7 +282,7 @@ export class CredentialQuota {
   /** The limiter that learns the limits of a scope. */
   #narrow(scope: string): Limiter {
     if (this.#options.scope === 'credential' && !scope.startsWith('resource ')) return this.#whole;
-    let part = this.#parts.get(scope);
+    let part = this.#parts.get(scope, PLAINLY);
     if (part === undefined) {
       part = this.#newLimiter(scope);
       this.#parts.set(scope, part);
