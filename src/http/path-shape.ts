@@ -65,7 +65,7 @@ const MOST_SEGMENTS = 8;
  */
 export function limitShape(method: string, target: string): string {
   let shape = method === 'HEAD' ? 'GET ' : `${method} `;
-  // What comes before is in the shape.
+  // The shape has all that comes before.
   let from = 0;
   let at = 0;
   for (let segments = 0; segments < MOST_SEGMENTS && target.charCodeAt(at) === SLASH; segments++) {
