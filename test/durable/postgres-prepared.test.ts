@@ -6,7 +6,7 @@ import { POSTGRES } from '../../src/durable/store/dialect.ts';
 import { insertJob, keyHolder } from '../../src/durable/store/insert.ts';
 import { openStore } from '../../src/durable/store/open.ts';
 import { openPostgres } from '../../src/durable/store/postgres.ts';
-import { settleAll } from '../../src/durable/store/settle.ts';
+import { settleTogether } from '../../src/durable/store/settle.ts';
 import { newJob, settlement } from './jobs.ts';
 import { MISSING, type PostgresServer, startPostgres } from './postgres-server.ts';
 
@@ -19,7 +19,7 @@ afterAll(() => server?.stop());
 /** All statements with a name. */
 const NAMED: readonly Statement[] = [
   ...claimBatch({ owner: 'a', now: 1, leaseNow: undefined, leaseMs: 1, limit: 1 }, POSTGRES),
-  ...settleAll([settlement('req_1')], POSTGRES),
+  settleTogether([settlement('req_1')]),
   ...keyHolder(newJob('req_1', { idempotencyKey: 'key' })),
   ...insertJob(newJob('req_1', { orderKey: 'key' }), POSTGRES),
   NEXT_WAKE,

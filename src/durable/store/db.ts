@@ -12,6 +12,7 @@ export interface Statement {
   readonly name?: string;
   /**
    * If a precondition returns no row, the batch is rolled back and ends. Its rows and those of later statements are [].
+   * SQLite: a change without RETURNING counts as one row if it has changed any.
    */
   readonly precondition?: true;
 }

@@ -1,22 +1,14 @@
-import type { Db, Statement, Value } from './db.ts';
-import { arrayOf, type ColumnType } from './postgres-arrays.ts';
-
-/** Name and type of a column. Types are those of PostgreSQL. */
-export type Column = `${string} ${ColumnType}`;
+import type { Db, Statement } from './db.ts';
 
 /** SQL fragments that differ between the two databases. */
 export interface Dialect {
   /** Whether WITH may contain statements that change rows, so that one statement can change several tables. */
   readonly writesInWith: boolean;
   /**
-   * Maximum number of rows of `table`. SQLite needs only one: its batches share a commit anyway, and a statement
-   * costs no round trip.
+   * Maximum number of settlements in one statement. SQLite needs only one: its batches share a commit anyway, and a
+   * statement costs no round trip.
    */
   readonly rows: number;
-  /** Rows given by parameters, from `$1` on, as a table for FROM. */
-  table(name: string, columns: readonly Column[]): string;
-  /** The parameters of `table`. */
-  params(rows: readonly (readonly Value[])[], columns: readonly Column[]): readonly Value[];
   /** Type of an auto-increment primary key. */
   readonly serial: string;
   /** Type of a primary key that references another table's key. SQLite needs INTEGER here to avoid a second index. */
@@ -47,9 +39,6 @@ export interface Dialect {
 export const SQLITE: Dialect = {
   writesInWith: false,
   rows: 1,
-  table: (name, columns) =>
-    `(SELECT ${columns.map((column, i) => `$${i + 1} AS ${nameOf(column)}`).join(', ')}) AS ${name}`,
-  params: (rows) => rows.flat(),
   serial: 'INTEGER PRIMARY KEY',
   number: 'INTEGER',
   skipLocked: '',
@@ -65,16 +54,6 @@ export const SQLITE: Dialect = {
 export const POSTGRES: Dialect = {
   writesInWith: true,
   rows: 64,
-  table: (name, columns) =>
-    `unnest(${columns.map((column, i) => `CAST($${i + 1} AS ${typeOf(column)}[])`).join(', ')})
-      AS ${name} (${columns.map(nameOf).join(', ')})`,
-  params: (rows, columns) =>
-    columns.map((column, i) =>
-      arrayOf(
-        typeOf(column),
-        rows.map((row) => row[i] ?? null),
-      ),
-    ),
   number: 'BIGINT',
   serial: 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY',
   skipLocked: 'FOR UPDATE SKIP LOCKED',
@@ -94,14 +73,6 @@ export const POSTGRES: Dialect = {
   ],
   giveBack: () => [],
 };
-
-export function nameOf(column: Column): string {
-  return column.slice(0, column.indexOf(' '));
-}
-
-function typeOf(column: Column): ColumnType {
-  return column.slice(column.indexOf(' ') + 1) as ColumnType;
-}
 
 export function dialectOf(db: Db): Dialect {
   return db.dialect === 'sqlite' ? SQLITE : POSTGRES;

@@ -1,6 +1,34 @@
 import type { Value } from './db.ts';
 
-export type ColumnType = 'TEXT' | 'BIGINT' | 'BYTEA';
+/** Types of PostgreSQL. */
+type ColumnType = 'TEXT' | 'BIGINT' | 'BYTEA';
+
+/** Name and type of a column. */
+export type Column = `${string} ${ColumnType}`;
+
+export function nameOf(column: Column): string {
+  return column.slice(0, column.indexOf(' '));
+}
+
+function typeOf(column: Column): ColumnType {
+  return column.slice(column.indexOf(' ') + 1) as ColumnType;
+}
+
+/** Rows that are given by parameters, from `$1` on, as a table for FROM. */
+export function tableOf(name: string, columns: readonly Column[]): string {
+  return `unnest(${columns.map((column, i) => `CAST($${i + 1} AS ${typeOf(column)}[])`).join(', ')})
+      AS ${name} (${columns.map(nameOf).join(', ')})`;
+}
+
+/** The parameters of `tableOf`. */
+export function arraysOf(rows: readonly (readonly Value[])[], columns: readonly Column[]): Value[] {
+  return columns.map((column, i) =>
+    arrayOf(
+      typeOf(column),
+      rows.map((row) => row[i] ?? null),
+    ),
+  );
+}
 
 /** The number of the type in PostgreSQL's catalog. */
 const BYTEA = 17;
@@ -14,7 +42,7 @@ const NULL_LENGTH = -1;
  * An array as a parameter, for a column of several rows. The driver's own way to write arrays takes three times as long: it escapes each
  * element, and writes bytes as hexadecimal text. Integers are rounded, because PostgreSQL refuses fractions.
  */
-export function arrayOf(type: ColumnType, values: readonly Value[]): Value {
+function arrayOf(type: ColumnType, values: readonly Value[]): Value {
   if (type === 'BYTEA') return binaryArray(values as readonly (Uint8Array | null)[]);
   return `{${values.map(type === 'TEXT' ? textElement : integerElement).join(',')}}`;
 }

@@ -11,7 +11,7 @@ import {
 import { dirname } from 'node:path';
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { sqliteVersion } from '../../runtime/process.ts';
-import type { Row } from './db.ts';
+import type { Row, Value } from './db.ts';
 import { Reserve } from './reserve.ts';
 import { failureOf, losesDurability } from './sqlite-errors.ts';
 import type { Answer, Failure, SentBatch, SentStatement } from './sqlite-protocol.ts';
@@ -38,7 +38,7 @@ export class SqliteFile {
   readonly #db: DatabaseSync;
   readonly #file: string;
   readonly #texts: string[] = [];
-  readonly #prepared: StatementSync[] = [];
+  readonly #prepared: Prepared[] = [];
   readonly #reserve: Reserve;
   readonly #tamperCheck: TamperCheck;
   #broken: Failure | undefined;
@@ -181,18 +181,26 @@ export class SqliteFile {
   }
 
   #rows(statements: readonly SentStatement[]): readonly (readonly Row[])[] {
-    const rows: Row[][] = statements.map(() => []);
+    const rows: (readonly Row[])[] = statements.map(() => []);
     for (const [i, { text, params, precondition }] of statements.entries()) {
-      rows[i] = this.#statement(text).all(...params) as Row[];
-      if (!precondition || rows[i].length > 0) continue;
+      const { statement, returns } = this.#statement(text);
+      const found =
+        returns || !precondition ? (statement.all(...params) as Row[]) : changed(statement, params);
+      rows[i] = found;
+      if (!precondition || found.length > 0) continue;
       this.#db.exec('ROLLBACK TO batch');
       break;
     }
     return rows;
   }
 
-  #statement(text: number): StatementSync {
-    return (this.#prepared[text] ??= this.#db.prepare(this.#texts[text] as string));
+  #statement(text: number): Prepared {
+    let prepared = this.#prepared[text];
+    if (prepared === undefined) {
+      const statement = this.#db.prepare(this.#texts[text] as string);
+      this.#prepared[text] = prepared = { statement, returns: statement.columns().length > 0 };
+    }
+    return prepared;
   }
 
   /** Takes the lock and checks that the WAL is writable. On a full disk it releases pieces of the reserve. */
@@ -245,6 +253,17 @@ export class SqliteFile {
       throw new Error(`needs SQLite ${OLDEST.join('.')} or newer, but this node has ${sqliteVersion}`);
   }
 }
+
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly returns: boolean;
+}
+
+const CHANGED: readonly Row[] = [{}];
+
+/** RETURNING costs a temporary table, so a precondition may do without it. */
+const changed = (statement: StatementSync, params: readonly Value[]): readonly Row[] =>
+  statement.run(...params).changes > 0 ? CHANGED : [];
 
 /**
  * Creates the file readable by its owner only, because it stores bodies. The WAL gets the same mode. An existing file
