@@ -14,7 +14,7 @@ import { sqliteVersion } from '../../runtime/process.ts';
 import type { Row, Value } from './db.ts';
 import { Reserve } from './reserve.ts';
 import { failureOf, losesDurability } from './sqlite-errors.ts';
-import type { Answer, Failure, SentBatch, SentStatement } from './sqlite-protocol.ts';
+import type { Answer, Failure, SentBatch } from './sqlite-protocol.ts';
 import { TamperCheck } from './tamper-check.ts';
 
 /**
@@ -117,14 +117,21 @@ export class SqliteFile {
     }
   }
 
-  #commit(batches: readonly SentBatch[]): Answer[] {
+  /** Most batches need no savepoint, which costs a copy of each changed page. If one of them fails, all are run again with savepoints. */
+  #commit(batches: readonly SentBatch[], savepoints = false): Answer[] {
+    let runs = false;
     try {
       this.#db.exec('BEGIN IMMEDIATE');
-      const answers = batches.map((batch) => this.#one(batch));
+      runs = true;
+      const answers = batches.map((batch) =>
+        savepoints || isUndoneAlone(batch) ? this.#one(batch) : this.#answer(batch),
+      );
+      runs = false;
       this.#db.exec('COMMIT');
       return answers;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      if (runs && !savepoints && !losesDurability(error)) return this.#commit(batches, true);
       return failed(batches, this.#failure(error));
     }
   }
@@ -166,12 +173,13 @@ export class SqliteFile {
     }
   }
 
+  /** Runs a batch in a savepoint. */
   #one(batch: SentBatch): Answer {
     this.#db.exec('SAVEPOINT batch');
     try {
-      const rows = this.#rows(batch.statements);
+      const answer = this.#answer(batch);
       this.#db.exec('RELEASE batch');
-      return { id: batch.id, rows };
+      return answer;
     } catch (error) {
       // A full disk, for example, rolls back the whole transaction with all its batches.
       if (!this.#db.isTransaction) throw error;
@@ -180,7 +188,7 @@ export class SqliteFile {
     }
   }
 
-  #rows(statements: readonly SentStatement[]): readonly (readonly Row[])[] {
+  #answer({ id, statements }: SentBatch): Answer {
     const rows: (readonly Row[])[] = statements.map(() => []);
     for (const [i, { text, params, precondition }] of statements.entries()) {
       const { statement, returns } = this.#statement(text);
@@ -188,10 +196,11 @@ export class SqliteFile {
         returns || !precondition ? (statement.all(...params) as Row[]) : changed(statement, params);
       rows[i] = found;
       if (!precondition || found.length > 0) continue;
-      this.#db.exec('ROLLBACK TO batch');
+      // Alone, it has changed nothing.
+      if (i > 0) this.#db.exec('ROLLBACK TO batch');
       break;
     }
-    return rows;
+    return { id, rows };
   }
 
   #statement(text: number): Prepared {
@@ -253,6 +262,10 @@ export class SqliteFile {
       throw new Error(`needs SQLite ${OLDEST.join('.')} or newer, but this node has ${sqliteVersion}`);
   }
 }
+
+/** Whether a precondition undoes statements before it, but no other batch. */
+const isUndoneAlone = ({ statements }: SentBatch): boolean =>
+  statements.some(({ precondition }, i) => precondition && i > 0);
 
 interface Prepared {
   readonly statement: StatementSync;
