@@ -11,10 +11,10 @@ import {
 import { dirname } from 'node:path';
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { sqliteVersion } from '../../runtime/process.ts';
-import type { Row, Value } from './db.ts';
+import type { Value } from './db.ts';
 import { Reserve } from './reserve.ts';
 import { failureOf, losesDurability } from './sqlite-errors.ts';
-import type { Answer, Failure, SentBatch } from './sqlite-protocol.ts';
+import type { Answer, Failure, SentBatch, SentRows, SentStatement } from './sqlite-protocol.ts';
 import { TamperCheck } from './tamper-check.ts';
 
 /**
@@ -189,25 +189,24 @@ export class SqliteFile {
   }
 
   #answer({ id, statements }: SentBatch): Answer {
-    const rows: (readonly Row[])[] = statements.map(() => []);
-    for (const [i, { text, params, precondition }] of statements.entries()) {
-      const { statement, returns } = this.#statement(text);
-      const found =
-        returns || !precondition ? (statement.all(...params) as Row[]) : changed(statement, params);
-      rows[i] = found;
-      if (!precondition || found.length > 0) continue;
+    const tables = statements.map(() => NOTHING);
+    for (const [i, sent] of statements.entries()) {
+      const found = (tables[i] = rowsOf(this.#statement(sent.text), sent));
+      if (!sent.precondition || found.rows.length > 0) continue;
       // Alone, it has changed nothing.
       if (i > 0) this.#db.exec('ROLLBACK TO batch');
       break;
     }
-    return { id, rows };
+    return { id, tables };
   }
 
   #statement(text: number): Prepared {
     let prepared = this.#prepared[text];
     if (prepared === undefined) {
       const statement = this.#db.prepare(this.#texts[text] as string);
-      this.#prepared[text] = prepared = { statement, returns: statement.columns().length > 0 };
+      statement.setReturnArrays(true);
+      const columns = statement.columns().map(({ name }) => name);
+      this.#prepared[text] = prepared = { statement, columns };
     }
     return prepared;
   }
@@ -269,14 +268,21 @@ const isUndoneAlone = ({ statements }: SentBatch): boolean =>
 
 interface Prepared {
   readonly statement: StatementSync;
-  readonly returns: boolean;
+  readonly columns: readonly string[];
 }
 
-const CHANGED: readonly Row[] = [{}];
+const NOTHING: SentRows = { columns: [], rows: [] };
+const CHANGED: SentRows = { columns: [], rows: [[]] };
 
 /** RETURNING costs a temporary table, so a precondition may do without it. */
-const changed = (statement: StatementSync, params: readonly Value[]): readonly Row[] =>
-  statement.run(...params).changes > 0 ? CHANGED : [];
+function rowsOf(
+  { statement, columns }: Prepared,
+  { params, precondition }: Pick<SentStatement, 'params' | 'precondition'>,
+): SentRows {
+  if (precondition && columns.length === 0) return statement.run(...params).changes > 0 ? CHANGED : NOTHING;
+  const rows = statement.all(...params) as unknown as Value[][];
+  return rows.length === 0 ? NOTHING : { columns, rows };
+}
 
 /**
  * Creates the file readable by its owner only, because it stores bodies. The WAL gets the same mode. An existing file
