@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { CredentialListener } from '../../src/policies/quota/shared-credential.ts';
 import { isHeld, type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
 
 const REFUSED = { status: 429, headers: ['Retry-After', '60'] };
@@ -306,6 +307,35 @@ describe('harm that sharing must not do', () => {
     await world.close(one);
     await world.pass(50);
     expect(isHeld(shadow)).toBe(false);
+  });
+
+  test('a quota that a reload has dropped receives no reports', async () => {
+    const world = new SharedQuotaWorld();
+    const [one, two] = await three(world);
+    await known(world, [one, two]);
+    two.quota.dropped();
+    world.answer = () => REFUSED;
+    await world.close(one);
+    await world.pass(100);
+    expect(two.cooldowns).toEqual([]);
+  });
+
+  test('a quota that has taken the place of a dropped one receives reports', async () => {
+    const world = new SharedQuotaWorld();
+    const [one, two] = await three(world);
+    const scope = { name: 'api', origin: 'https://api.example.com', account: [] };
+    const credentialOf = two.fleet.credentialsOf(scope, two.quota.options);
+    const heard: string[] = [];
+    const [before, after] = ['before', 'after'].map((name) => ({
+      heard: (text: string) => void heard.push(`${name}: ${text}`),
+      lost: () => undefined,
+    })) as [CredentialListener, CredentialListener];
+    credentialOf('key').listen(before);
+    credentialOf('key').listen(after);
+    credentialOf('key').unlisten(before);
+    one.fleet.credentialsOf(scope, one.quota.options)('key').tell('news');
+    await world.pass(20);
+    expect(heard).toEqual(['after: news']);
   });
 
   test('a changed configuration does not find what was learned with the old one', async () => {

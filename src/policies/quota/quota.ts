@@ -80,7 +80,10 @@ export class Quota {
   readonly #queues = new LRUCache<string, QuotaQueue>({
     maxSize: MOST_CREDENTIALS,
     sizeCalculation: () => 1,
-    dispose: (queue) => this.#forgotten.add(queue),
+    dispose: (queue) => {
+      this.#forgotten.add(queue);
+      this.#sharing.get(queue)?.stop();
+    },
   });
   /** Queues in which calls may still wait. */
   readonly #forgotten = new Set<QuotaQueue>();
@@ -263,6 +266,11 @@ export class Quota {
       queue.pump();
     }
     this.#deps.memory?.clear();
+  }
+
+  /** A reload has removed the upstream, or changed the options of its quota. Calls that run end as they have begun. */
+  dropped(): void {
+    for (const queue of this.#queues.values()) this.#sharing.get(queue)?.stop();
   }
 
   /** Ends all waits. */
