@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { CredentialListener } from '../../src/policies/quota/shared-credential.ts';
+import { WHOLE } from '../../src/policies/quota/cooldown-report.ts';
+import type { CredentialQuota } from '../../src/policies/quota/credential-quota.ts';
+import { SharedCooldowns } from '../../src/policies/quota/shared-cooldowns.ts';
+import type { CredentialListener, SharedCredential } from '../../src/policies/quota/shared-credential.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { isHeld, type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
 
 const REFUSED = { status: 429, headers: ['Retry-After', '60'] };
@@ -9,6 +13,31 @@ const NO_CREDIT = {
   status: 402,
   classification: { name: 'rule', kind: 'permanent', retryAfterMs: undefined, throttled: true },
 } as const;
+
+const NOTHING_SHARED: SharedCredential = {
+  tokens: () => {
+    throw new Error('no window');
+  },
+  learned: () => {
+    throw new Error('no limit');
+  },
+  replicas: 2,
+  away: false,
+  kept: () => Promise.resolve(undefined),
+  keep: () => undefined,
+  tell: () => undefined,
+  listen: () => undefined,
+  unlisten: () => undefined,
+  claim: () => Promise.resolve(undefined),
+  release: () => undefined,
+};
+
+const NO_DEPS = {
+  wake: () => undefined,
+  pump: () => undefined,
+  onRemote: () => undefined,
+  onLease: () => undefined,
+};
 
 const three = async (world: SharedQuotaWorld) =>
   (await world.replicas(3)) as [QuotaReplica, QuotaReplica, QuotaReplica];
@@ -195,6 +224,31 @@ describe('the probe of a cooldown', () => {
       ).toEqual([0, 1, 2]);
     },
   );
+});
+
+test('the lease of a probe is released after its result was reported', async () => {
+  const clock = new FakeClock();
+  const log: string[] = [];
+  const shared: SharedCredential = {
+    ...NOTHING_SHARED,
+    tell: () => void log.push('reported'),
+    release: () => void log.push('released'),
+  };
+  const report = { name: 'over', ramp: true, leftMsAgo: 0 } as const;
+  const quota = {
+    reports: (_now: number, of?: ReadonlySet<string>) => Array.from(of ?? [], (scope) => [scope, report]),
+  } as unknown as CredentialQuota;
+  const cooldowns = new SharedCooldowns(shared, { ...NO_DEPS, clock, quota: () => quota });
+  cooldowns.changed(WHOLE);
+  cooldowns.released(WHOLE);
+  expect(log).toEqual(['reported', 'released']);
+  // The next report waits for 100 ms.
+  cooldowns.changed(WHOLE);
+  cooldowns.released(WHOLE);
+  await clock.advance(99);
+  expect(log).toHaveLength(2);
+  await clock.advance(1);
+  expect(log).toEqual(['reported', 'released', 'reported', 'released']);
 });
 
 describe('harm that sharing must not do', () => {
