@@ -35,7 +35,7 @@ const USAGE = `npm run bench -- [PART …] [options]
   --only A,B      path, latency and work: only these contenders (the baseline of path and latency always runs)
   --rounds N      path: rounds, default 20
   --from-source   Breakwater from src/ instead of dist/
-  --realtime      streams: at real-time priority (as root), so that other load changes less`;
+  --priority      streams: at the highest priority (as root), so that other load changes less`;
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -45,7 +45,7 @@ const { values: flags, positionals } = parseArgs({
     'from-source': { type: 'boolean', default: false },
     only: { type: 'string' },
     rounds: { type: 'string' },
-    realtime: { type: 'boolean', default: false },
+    priority: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -105,7 +105,7 @@ async function main(): Promise<void> {
       fromSource: flags['from-source'],
       tempDir,
       only: flags.only?.toLowerCase().split(','),
-      realtime: flags.realtime,
+      priority: flags.priority,
       rounds: flags.rounds === undefined ? undefined : Number(flags.rounds),
       progress: (text) => void process.stderr.write(`${text}\n`),
     });

@@ -9,7 +9,7 @@ export interface Context {
   readonly only: readonly string[] | undefined;
   /** Rounds of the data path; undefined: the usual number. */
   readonly rounds: number | undefined;
-  /** Streams: measured at real-time priority, so that other load on the machine changes less. */
-  readonly realtime: boolean;
+  /** Streams: measured at the highest priority (nice −20), so that other load on the machine changes less. */
+  readonly priority: boolean;
   progress(text: string): void;
 }

@@ -6,6 +6,9 @@ export interface Pace {
   readonly intervalMs: number;
 }
 
+/** Digits of the moment in each event. */
+export const STAMP_DIGITS = 15;
+
 /** The end of each event. */
 export const EVENT_END = '\n\n';
 

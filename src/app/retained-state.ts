@@ -1,10 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 
-/** State that has something to report when a reload drops it. */
-export interface Droppable {
-  dropped(): void;
-}
-
 interface Entry {
   readonly options: unknown;
   readonly value: unknown;
@@ -14,7 +9,7 @@ interface Entry {
  * State that survives a reload if its options are unchanged: breakers, budgets, limits, pools. A reload requests all state
  * between `begin` and `commit`. State that is not requested is dropped.
  */
-export class RetainedState implements Droppable {
+export class RetainedState {
   #current = new Map<string, Entry>();
   #next = new Map<string, Entry>();
 
@@ -40,20 +35,6 @@ export class RetainedState implements Droppable {
   }
 
   commit(): void {
-    const before = this.#current;
     this.#current = this.#next;
-    for (const [key, { value }] of before) if (this.#current.get(key)?.value !== value) drop(value);
-  }
-
-  /** Drops all state. */
-  dropped(): void {
-    for (const { value } of this.#current.values()) drop(value);
   }
 }
-
-function drop(value: unknown): void {
-  if (isDroppable(value)) value.dropped();
-}
-
-const isDroppable = (value: unknown): value is Droppable =>
-  typeof value === 'object' && value !== null && 'dropped' in value;

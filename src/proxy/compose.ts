@@ -1,4 +1,4 @@
-import type { BodyEnd, HeldBackListener, Reply, ReplyBody } from '../http/reply.ts';
+import type { BodyEnd, Reply, ReplyBody } from '../http/reply.ts';
 import type { Attempt } from './attempt.ts';
 import type { Call } from './call.ts';
 import {
@@ -30,52 +30,47 @@ export function compose(policies: readonly Policy[], upstream: Dispatch): Dispat
 /** Neighbouring hooks share one run of each attempt. */
 function hooked(hooks: readonly Hook[], next: Dispatch): Dispatch {
   if (hooks.length === 0) return next;
-  const path = { hooks, next };
-  return (call, attempt, receiver) => new HookRun(path, call, attempt, receiver).enter();
+  return (call, attempt, receiver) => new HookRun(hooks, next, { call, attempt, receiver }).enter();
 }
 
-/** Hooks, and what follows them. */
-interface Path {
-  readonly hooks: readonly Hook[];
-  readonly next: Dispatch;
+interface Sent {
+  readonly call: Call;
+  readonly attempt: Attempt;
+  readonly receiver: Receiver;
 }
 
 /**
  * One attempt on its way through hooks: into the first, then the second …, and back in reverse. A hook that was entered is always
  * left, even if another one refuses the attempt or has a bug.
  */
-class HookRun implements Receiver, HeldBackListener {
-  readonly #path: Path;
-  readonly #call: Call;
-  readonly #attempt: Attempt;
-  readonly #receiver: Receiver;
+class HookRun implements Receiver {
+  readonly #hooks: readonly Hook[];
+  readonly #next: Dispatch;
+  readonly #sent: Sent;
   /** By hook; undefined for those with nothing to do. */
   readonly #afters: (After | undefined)[];
   /** The number of hooks that were entered and not left. */
   #entered = 0;
 
-  constructor(path: Path, call: Call, attempt: Attempt, receiver: Receiver) {
-    this.#path = path;
-    this.#call = call;
-    this.#attempt = attempt;
-    this.#receiver = receiver;
-    this.#afters = path.hooks.map(nothing);
+  constructor(hooks: readonly Hook[], next: Dispatch, sent: Sent) {
+    this.#hooks = hooks;
+    this.#next = next;
+    this.#sent = sent;
+    this.#afters = hooks.map(nothing);
   }
 
   enter(): void {
-    const { hooks, next } = this.#path;
-    const call = this.#call;
-    const attempt = this.#attempt;
+    const { call, attempt } = this.#sent;
     try {
-      while (this.#entered < hooks.length) {
-        const after = (hooks[this.#entered] as Hook).before(call, attempt);
+      while (this.#entered < this.#hooks.length) {
+        const after = (this.#hooks[this.#entered] as Hook).before(call, attempt);
         if (after instanceof Promise) return void this.#enterLater(after);
         this.#afters[this.#entered++] = after;
       }
     } catch (error) {
       return this.failed(error);
     }
-    next(call, attempt, this);
+    this.#next(call, attempt, this);
   }
 
   async #enterLater(wait: Promise<After | undefined>): Promise<void> {
@@ -99,7 +94,7 @@ class HookRun implements Receiver, HeldBackListener {
       return reply.body.discard();
     }
     this.#follow(reply.body);
-    this.#receiver.replied(reply);
+    this.#sent.receiver.replied(reply);
   }
 
   failed(error: unknown): void {
@@ -114,7 +109,7 @@ class HookRun implements Receiver, HeldBackListener {
         reason = bug;
       }
     }
-    this.#receiver.failed(reason);
+    this.#sent.receiver.failed(reason);
   }
 
   /** Most hooks need no more than the head. */
@@ -125,15 +120,15 @@ class HookRun implements Receiver, HeldBackListener {
       needsEnd ||= after?.ended !== undefined;
       needsHeldBack ||= after?.heldBack !== undefined;
     }
-    if (needsEnd) body.onEnd(this);
-    if (needsHeldBack) body.onHeldBack?.(this);
+    if (needsEnd) body.onEnd((end) => this.#ended(end));
+    if (needsHeldBack) body.onHeldBack?.(() => this.#heldBack());
   }
 
-  ended(end: BodyEnd): void {
+  #ended(end: BodyEnd): void {
     for (let at = this.#afters.length - 1; at >= 0; at--) this.#afters[at]?.ended?.(end);
   }
 
-  heldBack(): void {
+  #heldBack(): void {
     for (let at = this.#afters.length - 1; at >= 0; at--) this.#afters[at]?.heldBack?.();
   }
 }

@@ -15,9 +15,7 @@ export type BreakerCause =
   | 'probe_hung'
   | 'probe_answered'
   | 'probes_succeeded'
-  | 'forced'
-  /** A reload has replaced or removed the breaker. */
-  | 'reload';
+  | 'forced';
 
 /**
  * The cause of a quota cooldown. `retry_after`: the upstream named its length. `throttled`: it did not. `permanent`: waiting does

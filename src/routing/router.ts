@@ -125,7 +125,8 @@ export class Router<R> {
     if (this.#own !== undefined && isBelow(path, this.#own)) return this.#own;
     const byHost = host === undefined ? undefined : this.#mountedAt(host);
     if (byHost !== undefined) return byHost;
-    return firstAbove(path, this.#byPath.get(firstSegment(path))) ?? firstAbove(path, this.#byPath.get(''));
+    const below = (upstream: Compiled<R>) => isBelow(path, upstream);
+    return this.#byPath.get(firstSegment(path))?.find(below) ?? this.#byPath.get('')?.find(below);
   }
 
   /** The host name of a Host field; undefined if no mount needs it. */
@@ -141,12 +142,6 @@ export class Router<R> {
 }
 
 const namesTenantByHost = ({ host }: Compiled<unknown>): boolean => host?.startsWith('.') === true;
-
-/** The first upstream whose mount has `path` below it. */
-function firstAbove<R>(path: string, upstreams: readonly Compiled<R>[] | undefined): Compiled<R> | undefined {
-  if (upstreams !== undefined) for (const upstream of upstreams) if (isBelow(path, upstream)) return upstream;
-  return undefined;
-}
 
 const SLASH = 47;
 

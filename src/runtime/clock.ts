@@ -13,16 +13,8 @@ export interface Clock {
   wallTime(): number;
   /** Settles after `ms`, or rejects with `signal.reason` as soon as it aborts. */
   sleep(ms: number, signal: Abort): Promise<void>;
-  /** Calls `listener` once after `ms` unless cancelled before. */
-  timer(ms: number, listener: TimerListener): Timer;
-}
-
-/** Learns that a time is over: a function, or an object without the cost of one. */
-export type TimerListener = (() => void) | { onTime(): void };
-
-export function tellTime(listener: TimerListener): void {
-  if (typeof listener === 'function') listener();
-  else listener.onTime();
+  /** Runs `callback` once after `ms` unless cancelled before. */
+  timer(ms: number, callback: () => void): Timer;
 }
 
 export interface Timer {
@@ -96,9 +88,9 @@ export const systemClock: Clock = {
     }),
 };
 
-function startTimer(ms: number, listener: TimerListener): Timer {
+function startTimer(ms: number, callback: () => void): Timer {
   beat();
-  return timers.start(ms, listener);
+  return timers.start(ms, callback);
 }
 
 /** Node's timers may fire this much too early. */
@@ -129,9 +121,9 @@ export class Timers {
     this.#host = host;
   }
 
-  start(ms: number, listener: TimerListener): Timer {
+  start(ms: number, callback: () => void): Timer {
     const now = this.#time.now();
-    const timer = new SystemTimer(this, now + ms, listener);
+    const timer = new SystemTimer(this, now + ms, callback);
     this.#queue.add(timer);
     if (timer.dueAt < this.#wakesAt) this.#wakeAt(timer.dueAt, now);
     else if (this.#queue.size === 1) this.#timeout?.ref();
@@ -160,7 +152,7 @@ export class Timers {
     }
     this.#wakesAt = Number.POSITIVE_INFINITY;
     try {
-      for (let due = this.#next(now); due !== undefined; due = this.#next(now)) tellTime(due.listener);
+      for (let due = this.#next(now); due !== undefined; due = this.#next(now)) due.callback();
     } finally {
       const { first } = this.#queue;
       if (first !== undefined && first.dueAt < this.#wakesAt) this.#wakeAt(first.dueAt, now);
@@ -179,13 +171,13 @@ export class Timers {
 class SystemTimer implements Timer, Due {
   readonly dueAt: number;
   place = -1;
-  readonly listener: TimerListener;
+  readonly callback: () => void;
   readonly #timers: Timers;
 
-  constructor(timers: Timers, dueAt: number, listener: TimerListener) {
+  constructor(timers: Timers, dueAt: number, callback: () => void) {
     this.#timers = timers;
     this.dueAt = dueAt;
-    this.listener = listener;
+    this.callback = callback;
   }
 
   cancel(): void {

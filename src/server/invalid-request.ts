@@ -1,5 +1,4 @@
-import { codingsOf, framingError } from '../http/framing.ts';
-import { countOf, headerOf, type RawHeaders } from '../http/headers.ts';
+import { type Framing, framingError, framingOf } from '../http/framing.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClientRequest } from './client.ts';
 
@@ -33,14 +32,14 @@ function ambiguity(req: ClientRequest): string | undefined {
   const old = httpVersion === '1.0';
   if (!TARGET.test(url)) return 'the request target contains characters that must be percent-encoded';
   if (url.includes('#')) return 'the request target contains a fragment';
-  if (!validHost(rawHeaders, old)) return 'a request must have exactly one valid Host header';
-  if (old && codingsOf(rawHeaders) !== '') return 'Transfer-Encoding is not allowed in HTTP/1.0';
-  return framingError(rawHeaders);
+  const framing = framingOf(rawHeaders);
+  if (!validHost(framing, old)) return 'a request must have exactly one valid Host header';
+  if (framing.codings !== '' && old) return 'Transfer-Encoding is not allowed in HTTP/1.0';
+  return framingError(framing);
 }
 
 /** Checks all Host fields, because node:http uses the first and drops the others. */
-function validHost(headers: RawHeaders, old: boolean): boolean {
-  const host = headerOf(headers, 'host');
+function validHost({ host, hosts }: Framing, old: boolean): boolean {
   if (host === undefined) return old;
-  return countOf(headers, 'host') === 1 && HOST.test(host);
+  return hosts === 1 && HOST.test(host);
 }

@@ -132,7 +132,6 @@ export class CallbackHosts implements CallbackRoutes {
       },
       // The receiver recognises a repeat by its webhook-id.
       safe: true,
-      notProcessed: new Set(),
       idempotencyHeader: 'webhook-id',
       send: sendBy(dispatch),
       room: () => Infinity,

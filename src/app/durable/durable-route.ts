@@ -44,7 +44,6 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     route: route.name,
     options,
     safe: retry.safe,
-    notProcessed: rules.notProcessed,
     clientPartHeader: route.clientPartHeader,
     idempotencyHeader: retry.idempotencyHeader,
     send: sendBy(attemptPipeline(policies, dispatch)),

@@ -1,17 +1,10 @@
-import {
-  type BodyEnd,
-  type BodySink,
-  type EndListener,
-  type ReplyBody,
-  tellEnd,
-  type Trailers,
-} from '../reply.ts';
+import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
 
 /** A body in memory. Its chunks can be shared by several bodies. */
 export class MemoryBody implements ReplyBody {
   readonly #chunks: readonly Uint8Array[];
   readonly #trailers: Trailers;
-  readonly #listeners: EndListener[] = [];
+  readonly #listeners: Array<(end: BodyEnd) => void> = [];
   #next = 0;
   #end: BodyEnd | undefined;
 
@@ -43,14 +36,14 @@ export class MemoryBody implements ReplyBody {
     this.#finish('discarded');
   }
 
-  onEnd(listener: EndListener): void {
+  onEnd(listener: (end: BodyEnd) => void): void {
     if (this.#end === undefined) this.#listeners.push(listener);
-    else tellEnd(listener, this.#end);
+    else listener(this.#end);
   }
 
   #finish(end: BodyEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    for (const listener of this.#listeners.splice(0)) tellEnd(listener, end);
+    for (const listener of this.#listeners.splice(0)) listener(end);
   }
 }

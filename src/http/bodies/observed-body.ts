@@ -1,11 +1,4 @@
-import {
-  type BodySink,
-  type EndListener,
-  type HeldBackListener,
-  isWhole,
-  type ReplyBody,
-  type Trailers,
-} from '../reply.ts';
+import { type BodyEnd, type BodySink, isWhole, type ReplyBody, type Trailers } from '../reply.ts';
 
 /** Reads a copy of a body while it passes. */
 export interface BodyObserver {
@@ -47,11 +40,11 @@ export class ObservedBody implements ReplyBody, BodySink {
     this.#body.abort?.(reason);
   }
 
-  onEnd(listener: EndListener): void {
+  onEnd(listener: (end: BodyEnd) => void): void {
     this.#body.onEnd(listener);
   }
 
-  onHeldBack(listener: HeldBackListener): void {
+  onHeldBack(listener: () => void): void {
     this.#body.onHeldBack?.(listener);
   }
 

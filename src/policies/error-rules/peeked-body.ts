@@ -1,6 +1,6 @@
 import { BodyBuffer } from '../../http/bodies/body-buffer.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
-import type { BodySink, EndListener, HeldBackListener, ReplyBody, Trailers } from '../../http/reply.ts';
+import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../../http/reply.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
 /** The most bytes of a body that are read ahead and buffered. */
@@ -67,11 +67,11 @@ export class PeekedBody implements ReplyBody, BodySink {
     this.#body.abort?.(reason);
   }
 
-  onEnd(listener: EndListener): void {
+  onEnd(listener: (end: BodyEnd) => void): void {
     this.#body.onEnd(listener);
   }
 
-  onHeldBack(listener: HeldBackListener): void {
+  onHeldBack(listener: () => void): void {
     this.#body.onHeldBack?.(listener);
   }
 

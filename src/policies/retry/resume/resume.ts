@@ -1,11 +1,4 @@
-import {
-  type BodyEnd,
-  type BodySink,
-  type EndListener,
-  isFailedEnd,
-  type ReplyBody,
-  tellEnd,
-} from '../../../http/reply.ts';
+import { type BodyEnd, type BodySink, isFailedEnd, type ReplyBody } from '../../../http/reply.ts';
 import { isResumable, ProxyError } from '../../../proxy/errors.ts';
 import type { Wrapper } from '../../../proxy/pipeline.ts';
 import { downloadOf } from './download.ts';
@@ -44,7 +37,7 @@ class ResumedBody implements ReplyBody, BodySink {
   #part: ReplyBody;
   readonly #from: Breakable;
   readonly #rest: RestOfBody;
-  readonly #listeners: EndListener[] = [];
+  readonly #listeners: Array<(end: BodyEnd) => void> = [];
   #sink: BodySink | undefined;
   #onDrain: (() => void) | undefined;
   #length: number;
@@ -80,9 +73,9 @@ class ResumedBody implements ReplyBody, BodySink {
     this.#part.abort?.(reason);
   }
 
-  onEnd(listener: EndListener): void {
+  onEnd(listener: (end: BodyEnd) => void): void {
     if (this.#end === undefined) this.#listeners.push(listener);
-    else tellEnd(listener, this.#end);
+    else listener(this.#end);
   }
 
   // --- the current part's side ---
@@ -155,6 +148,6 @@ class ResumedBody implements ReplyBody, BodySink {
   #finish(end: BodyEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    for (const listener of this.#listeners.splice(0)) tellEnd(listener, end);
+    for (const listener of this.#listeners.splice(0)) listener(end);
   }
 }
