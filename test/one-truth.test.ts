@@ -95,9 +95,10 @@ test.each([
  * a closure for each field would be garbage on the data path.
  */
 const HEADER_LOOPS = {
-  'src/http/framing.ts': 1,
   'src/http/credentials.ts': 1,
+  'src/http/rate-limit.ts': 1,
   'src/upstream/http2-fields.ts': 2,
+  'src/upstream/wire-fields.ts': 1,
 };
 
 test('a header list is read by http/headers.ts, but for a few loops of the data path', () => {

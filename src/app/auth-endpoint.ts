@@ -10,6 +10,7 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { Journal } from '../proxy/journal.ts';
 import { sendBy } from '../proxy/pipeline.ts';
 import { Abort } from '../runtime/abort.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { createAgent } from '../upstream/agent.ts';
 import { upstreamDispatch } from '../upstream/send.ts';
 import { policiesOf } from './build-policies.ts';
@@ -56,24 +57,35 @@ export function authEndpoint(
         journal: UNRECORDED,
       };
       const attempt = new Attempt({ deadline: clock.now() + totalTimeoutMs, signal });
-      return received(await send(call, attempt));
+      return received(await send(call, attempt), attempt, clock);
     },
     close: () => agent.close(),
   };
 }
 
-async function received({ status, headers, body }: Reply): Promise<EndpointReply> {
+/** Reads the body up to the deadline, because calls wait for it. */
+async function received(
+  { status, headers, body }: Reply,
+  { deadline, signal }: Attempt,
+  clock: Clock,
+): Promise<EndpointReply> {
   const sink = new ReplyText();
+  const timer = clock.timer(deadline - clock.now(), () => signal.abort(lateBody()));
   const end = await new Promise<BodyEnd>((resolve) => {
     body.onEnd(resolve);
     body.pipeTo(sink);
   });
+  timer.cancel();
+  if (signal.reason !== undefined) throw signal.reason;
   if (end !== 'complete')
     throw new ProxyError('response_incomplete', 'the reply ended early, or is too long', {
       sent: 'sent_unknown',
     });
   return { status, headers: fieldPairs(headers), body: sink.text() };
 }
+
+const lateBody = (): ProxyError =>
+  new ProxyError('idle_timeout', 'the body of the reply did not end in time', { sent: 'sent_unknown' });
 
 /** Collects a short body. */
 class ReplyText implements BodySink {

@@ -158,6 +158,9 @@ export class FleetSide {
       keep: (text, ms) => void fleet.post((engine) => engine.write(`quota:${key}`, text, ms)),
       tell: (text) => fleet.tell(QUOTA_TOPIC, `${key}\n${text}`),
       listen: (listener) => void this.#listeners.set(key, listener),
+      unlisten: (listener) => {
+        if (this.#listeners.peek(key) === listener) this.#listeners.delete(key);
+      },
       claim: async (name, ms) => {
         const claimed = await fleet.ask((engine) => engine.claim(leaseOf(name), replica, ms));
         const holder = claimed?.answer;

@@ -29,7 +29,7 @@ import type { Observer } from '../telemetry/call-record.ts';
 import type { AuthSnapshot } from '../telemetry/snapshot.ts';
 import type { FleetSide } from './fleet-side.ts';
 import type { QuotaMemories } from './quota-memory.ts';
-import type { RetainedState } from './retained-state.ts';
+import type { Droppable, RetainedState } from './retained-state.ts';
 
 export interface PolicyStateDeps {
   readonly clock: Clock;
@@ -69,7 +69,7 @@ export interface Hedging {
 }
 
 /** A circuit breaker, or none. */
-export class BreakerHandle {
+export class BreakerHandle implements Droppable {
   readonly breaker: Breaker | undefined;
   /** The cause of the last change; undefined if there was none. */
   cause: BreakerCause | undefined = undefined;
@@ -79,22 +79,37 @@ export class BreakerHandle {
   target: string | undefined = undefined;
   /** Attempts are refused while it is open. */
   readonly isEnforced: boolean;
+  readonly #clock: Clock;
+  readonly #report: (from: BreakerState, to: BreakerState, cause: BreakerCause) => void;
+  #dropped = false;
 
   constructor(
     { upstream, scope }: { upstream: string; scope: string },
     options: BreakerOptions,
     { clock, observer, random }: PolicyStateDeps,
   ) {
+    this.#clock = clock;
     this.isEnforced = options.mode === 'enforce';
+    this.#report = (from, to, cause) => {
+      const { target } = this;
+      if (!this.#dropped)
+        observer.stateChanged(upstream, { type: 'breaker_changed', scope, target, from, to, cause });
+    };
     const changed = (from: BreakerState, to: BreakerState, cause: BreakerCause) => {
       this.cause = cause;
-      const { target } = this;
-      observer.stateChanged(upstream, { type: 'breaker_changed', scope, target, from, to, cause });
+      this.#report(from, to, cause);
       this.watch?.changed(clock.now());
     };
     const stale = () =>
       observer.stateChanged(upstream, { type: 'breaker_stale_result', scope, target: this.target });
     this.breaker = options.mode === 'off' ? undefined : new Breaker(options, random, { changed, stale });
+  }
+
+  /** A new breaker is closed, so who has heard of this one must hear of that. Calls that still run on it report nothing. */
+  dropped(): void {
+    const state = this.breaker?.state(this.#clock.now()) ?? 'closed';
+    if (state !== 'closed') this.#report(state, 'closed', 'reload');
+    this.#dropped = true;
   }
 
   /** It reports refusals, and refuses nothing. */

@@ -1,5 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 
+/** State that has something to report when a reload drops it. */
+export interface Droppable {
+  dropped(): void;
+}
+
 interface Entry {
   readonly options: unknown;
   readonly value: unknown;
@@ -9,7 +14,7 @@ interface Entry {
  * State that survives a reload if its options are unchanged: breakers, budgets, limits, pools. A reload requests all state
  * between `begin` and `commit`. State that is not requested is dropped.
  */
-export class RetainedState {
+export class RetainedState implements Droppable {
   #current = new Map<string, Entry>();
   #next = new Map<string, Entry>();
 
@@ -35,6 +40,20 @@ export class RetainedState {
   }
 
   commit(): void {
+    const before = this.#current;
     this.#current = this.#next;
+    for (const [key, { value }] of before) if (this.#current.get(key)?.value !== value) drop(value);
+  }
+
+  /** Drops all state. */
+  dropped(): void {
+    for (const { value } of this.#current.values()) drop(value);
   }
 }
+
+function drop(value: unknown): void {
+  if (isDroppable(value)) value.dropped();
+}
+
+const isDroppable = (value: unknown): value is Droppable =>
+  typeof value === 'object' && value !== null && 'dropped' in value;

@@ -43,9 +43,6 @@ export function trafficSample(
     quotaLeft: shares.length === 0 ? undefined : Math.min(...shares),
     quotaWaiting: quotas.reduce((sum, { waiting }) => sum + waiting, 0),
     cooldowns: quotas.reduce((sum, { cooldowns }) => sum + cooldowns, 0),
-    notClosed: scopes.flatMap(({ name: scope, breakerHandle }) =>
-      (breakerHandle?.breaker?.state(now) ?? 'closed') === 'closed' ? [] : [scope],
-    ),
   };
 }
 

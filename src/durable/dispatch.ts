@@ -1,11 +1,16 @@
 import type { ByteBudget } from '../http/byte-budget.ts';
-import { isIdempotent } from '../http/methods.ts';
-import { isAboutCaller } from '../http/reply.ts';
-import { leavesOpen } from '../http/status.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import { attempt, type AttemptDeps, type FinishedAttempt } from './attempt.ts';
+import {
+  boundAfter,
+  isRepeatable,
+  isRepeatableByItself,
+  needsTarget,
+  targetOfNext,
+  whyNoTarget,
+} from './bound-target.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Credentials } from './credentials.ts';
 import { type Decision, deferral, end, type RunnerState } from './decision.ts';
@@ -82,8 +87,9 @@ export class Dispatch {
       runnerState: runnerStateOf(job),
       repeatable: isRepeatable(request.job, request.route),
     };
-    if (recorded !== undefined && isTargetUnknown(start))
-      return this.#settlement(job, end(times, 'unknown_outcome', TARGET_UNKNOWN), recorded);
+    const noTarget = whyNoTarget(request, start.runnerState, recorded !== undefined);
+    if (noTarget !== undefined)
+      return this.#settlement(job, unbound(end(times, 'unknown_outcome', noTarget)), recorded);
     // The attempt of a process that died is a failed attempt: it counts, and the usual wait follows.
     if (recorded !== undefined)
       return this.#settlement(job, this.#decide(job, { ...start, ...recorded }), recorded);
@@ -103,7 +109,7 @@ export class Dispatch {
       route: request.route,
       repeatable,
       signal: running.signal,
-      targetName: request.before?.targetName ?? runnerState.boundTo,
+      targetName: targetOfNext(request, runnerState),
     };
     const finished = await attempt(parts, this.#deps);
     if (!finished.sent && runnerState.cost > 0) request.route.refund(runnerState.cost);
@@ -200,7 +206,8 @@ export class Dispatch {
       { result, classification, response, poll, before, submitted, targetName },
       rules,
     );
-    return isBound(request, finished) ? boundTo(decision, targetName) : decision;
+    const bound = boundAfter(request, finished);
+    return bound === undefined ? decision : boundTo(decision, bound);
   }
 
   #reportPoll({ route: scope }: ClaimedJob, { route }: NextRequest, { pollResult }: PollDecision): void {
@@ -263,52 +270,14 @@ function recordingOf({ detail, pollResult, next }: PollDecision, before: PollSta
   return { detail, unchanged, retainsReply: unchanged || before?.target !== undefined };
 }
 
-/** Whether the request may be sent twice: it is idempotent, or the route accepts the risk. */
-export function isRepeatable(
-  { method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>,
-  { options, safe }: DurableRoute,
-): boolean {
-  return safe || options.onUnknown === 'retry' || isRepeatableByItself({ method, upstreamKey });
-}
+/** The target also counts if the request ends, because a person may retry it. */
+const boundTo = <D extends Decision>(decision: D, targetName: string): D => ({
+  ...decision,
+  runnerState: { ...decision.runnerState, boundTo: targetName },
+});
 
-const isRepeatableByItself = ({ method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>): boolean =>
-  isIdempotent(method) || upstreamKey !== null;
-
-/**
- * Whether no other target may get the request: the last one may have processed it, and another one may not know the idempotency key
- * that makes it safe to repeat.
- */
-const isBound = (request: NextRequest, { outcome }: FinishedAttempt): boolean =>
-  needsTarget(request) && mayBeProcessed(outcome);
-
-/** Whether a target that may have processed the request is the only one that may get it again. */
-const needsTarget = ({ job, route }: NextRequest): boolean =>
-  !isRepeatable({ method: job.method, upstreamKey: null }, route);
-
-/** Only its idempotency key makes the request safe to repeat, and nothing says which of several targets got the latest attempt. */
-function isTargetUnknown({ request, route, runnerState }: AttemptStart): boolean {
-  if (request.job.upstreamKey === null || !needsTarget(request)) return false;
-  return (route.targets?.size ?? 0) > 1 && (request.before?.targetName ?? runnerState.boundTo) === undefined;
-}
-
-const TARGET_UNKNOWN =
-  'Outcome unknown: the process stopped during the attempt, and nothing says which target may have processed the request; another one may not know its idempotency key';
-
-function mayBeProcessed(outcome: FinishedAttempt['outcome']): boolean {
-  if (outcome.kind === 'error') return outcome.error.sent !== 'not_sent';
-  const { status, classification } = outcome.reply;
-  if (isAboutCaller(outcome.reply) || classification?.kind === 'not_processed') return false;
-  return leavesOpen(status) || status === CONFLICT;
-}
-
-/** The first attempt with the key still runs. */
-const CONFLICT = 409;
-
-function boundTo<D extends Decision>(decision: D, targetName: string | undefined): D {
-  if (targetName === undefined) return decision;
-  // Also if the request ends, because a person may retry it.
-  return { ...decision, runnerState: { ...decision.runnerState, boundTo: targetName } };
-}
+/** A person who retries it has decided that every target may get it. */
+const unbound = (decision: Decision): Decision => ({ ...decision, runnerState: { boundTo: undefined } });
 
 /** The upstream has accepted the request, and only its result is polled. */
 const isPolled = ({ runnerState }: ClaimedJob): boolean => polling(runnerState)?.target !== undefined;

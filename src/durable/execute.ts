@@ -203,7 +203,7 @@ async function deferBacklog(
 function goesElsewhere(job: Job): boolean {
   const poll = polling(job.runnerState);
   const { boundTo } = parsedState(job) as Partial<RunnerState>;
-  return poll?.target !== undefined || (poll?.targetName ?? boundTo) !== undefined;
+  return poll?.target !== undefined || Boolean(poll?.targetName ?? boundTo);
 }
 
 /** All attempts of a request whose latest is `entry`. The first one is known without a query. */

@@ -15,6 +15,8 @@ export interface DurableRoute {
   readonly options: DurableOptions;
   /** Requests of this route change nothing, whatever their method. */
   readonly safe: boolean;
+  /** Statuses by which the API says that it has processed nothing. */
+  readonly notProcessed: ReadonlySet<number>;
   /** Lower-case name of the header that carries the idempotency key. */
   readonly idempotencyHeader: string;
   /**

@@ -15,6 +15,9 @@ export interface WindowHost {
   remind(window: LeasedWindow, ms: number): void;
 }
 
+/** A busy replica looks this often whether it needs units, in milliseconds. It is short in comparison with the life of a lease. */
+const LOOK_MS = 1;
+
 /** A shared window, as the quota policy uses it: it gives units that are leased, and leases more before they run out. */
 export class LeasedWindow {
   readonly key: string;
@@ -25,6 +28,11 @@ export class LeasedWindow {
   readonly #plan: WindowPlan;
   readonly #lease: Lease;
   readonly #host: WindowHost;
+  /** Then a call that takes units looks whether more are needed. */
+  #lookAt = -Infinity;
+  /** The latest time of a call, and the real time then. */
+  #now = -Infinity;
+  #realNow = -Infinity;
 
   constructor(key: string, parts: { limit: WindowLimit; plan: WindowPlan; lease: Lease }, host: WindowHost) {
     this.key = key;
@@ -37,12 +45,15 @@ export class LeasedWindow {
 
   readyAt(ahead: number, units: number, now: number): number {
     const real = this.#real();
+    [this.#now, this.#realNow] = [now, real];
     return now + this.#lease.readyAt(ahead, units, real) - real;
   }
 
-  take(units: number): Receipt {
-    const receipt = this.#lease.take(units, this.#real());
-    this.ask();
+  take(units: number, now: number): Receipt {
+    // Usually at the moment of `readyAt`. The time costs a call more than the rest of this.
+    const real = now === this.#now ? this.#realNow : this.#real();
+    const receipt = this.#lease.take(units, real);
+    if (real >= this.#lookAt || receipt.length === 0) this.ask(real);
     return receipt;
   }
 
@@ -74,8 +85,8 @@ export class LeasedWindow {
   }
 
   /** Sends the next request if one is needed, or comes back when one may be. */
-  ask(): void {
-    const real = this.#real();
+  ask(real = this.#real()): void {
+    this.#lookAt = real + LOOK_MS;
     const request = this.#lease.ask(real);
     if (request !== undefined) return this.#host.send(this, request);
     const at = this.#lease.askAt(real);

@@ -1,3 +1,21 @@
+/**
+ * Whether a field name from the wire is `wanted`, which is in lower case. Most other names differ in their length or their first
+ * character, so that no copy in lower case is made. A-Z are the only upper-case letters of a name (RFC 9110 §5.6.2).
+ */
+export function isNamed(name: string, wanted: string): boolean {
+  if (name.length !== wanted.length) return false;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    const lower = code >= UPPER_A && code <= UPPER_Z ? code + TO_LOWER : code;
+    if (lower !== wanted.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+const UPPER_A = 65;
+const UPPER_Z = 90;
+const TO_LOWER = 32;
+
 /** Longer names share one bucket. */
 const LONGEST = 32;
 
@@ -18,9 +36,7 @@ export class FieldNames extends Set<string> {
    */
   known(name: string): string | undefined {
     const candidates = this.#byLength[placeOf(name)] as readonly string[];
-    if (candidates.length === 0) return undefined;
-    const lower = name.toLowerCase();
-    for (const candidate of candidates) if (candidate === lower) return candidate;
+    for (const candidate of candidates) if (isNamed(name, candidate)) return candidate;
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { FieldNames } from './field-names.ts';
+import { FieldNames, isNamed } from './field-names.ts';
 
 /**
  * A header list as on the wire: name, value, name, value … Case, order and repetitions are preserved, and values are latin1
@@ -9,15 +9,21 @@ export type RawHeaders = readonly string[];
 /** The first value of `name` (given in lower case), or undefined. */
 export function headerOf(headers: RawHeaders, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
-    const candidate = headers[i] as string;
-    if (candidate.length === name.length && candidate.toLowerCase() === name) return headers[i + 1];
+    if (isNamed(headers[i] as string, name)) return headers[i + 1];
   }
   return undefined;
 }
 
+/** The number of fields `name` (given in lower case). */
+export function countOf(headers: RawHeaders, name: string): number {
+  let count = 0;
+  for (let i = 0; i < headers.length; i += 2) if (isNamed(headers[i] as string, name)) count++;
+  return count;
+}
+
 /** Every value of `name` (given in lower case). */
 export function headersOf(headers: RawHeaders, name: string): string[] {
-  return headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === name);
+  return headers.filter((_, i) => i % 2 === 1 && isNamed(headers[i - 1] as string, name));
 }
 
 /** The fields without those whose lower-case name `drops` returns true for. */
@@ -72,32 +78,10 @@ export function knownFields(headers: RawHeaders, names: FieldNames): readonly Fi
   return found ?? NO_FIELDS;
 }
 
-/**
- * The values of the fields whose name is in `names`, by name in lower case. Repeated fields are joined to one list
- * (RFC 9110 §5.3). Undefined if there are none, the usual case.
- */
-export function joinedFields(
-  headers: RawHeaders,
-  names: FieldNames,
-): ReadonlyMap<string, string> | undefined {
-  let found: Map<string, string> | undefined;
-  for (let i = 0; i < headers.length; i += 2) {
-    const known = names.known(headers[i] as string);
-    if (known === undefined) continue;
-    found ??= new Map();
-    const before = found.get(known);
-    const value = headers[i + 1] as string;
-    found.set(known, before === undefined ? value : `${before},${value}`);
-  }
-  return found;
-}
-
 /** Whether a field `name` (in lower case) contains `text`. */
 export function hasListed(headers: RawHeaders, name: string, text: string): boolean {
   for (let i = 0; i < headers.length; i += 2) {
-    const candidate = headers[i] as string;
-    if (candidate.length !== name.length || candidate.toLowerCase() !== name) continue;
-    if ((headers[i + 1] as string).includes(text)) return true;
+    if (isNamed(headers[i] as string, name) && (headers[i + 1] as string).includes(text)) return true;
   }
   return false;
 }
@@ -244,7 +228,7 @@ const NEVER_LISTED: ReadonlySet<string> = new Set(['content-length', 'close', 'k
 function connectionListed(raw: RawHeaders): ReadonlySet<string> | undefined {
   let listed: Set<string> | undefined;
   for (let i = 0; i < raw.length; i += 2) {
-    if (raw[i]?.length !== 10 || raw[i]?.toLowerCase() !== 'connection') continue;
+    if (!isNamed(raw[i] as string, 'connection')) continue;
     const value = raw[i + 1] as string;
     // The usual values list no field.
     if (value !== 'keep-alive' && value !== 'close') addListed(value, (listed ??= new Set()));

@@ -1,6 +1,6 @@
 import type { RawHeaders } from './headers.ts';
 import { withFieldValues } from './headers.ts';
-import { FieldNames } from './field-names.ts';
+import { FieldNames, isNamed } from './field-names.ts';
 
 /** Where the URLs of an upstream are reached through the proxy. */
 export interface LinkPlace {
@@ -24,7 +24,7 @@ const URL_FIELDS = new FieldNames([
 export function mountedLinks(headers: RawHeaders, place: LinkPlace): RawHeaders {
   return withFieldValues(headers, (name, value) => {
     if (URL_FIELDS.known(name) !== undefined) return mountedUrl(value, place);
-    return name.length === 4 && name.toLowerCase() === 'link' ? mountedTargets(value, place) : value;
+    return isNamed(name, 'link') ? mountedTargets(value, place) : value;
   });
 }
 

@@ -44,11 +44,7 @@ function segmentEnd(target: string, from: number): number {
 function isIdentifier(target: string, from: number, end: number): boolean {
   if (end - from > MAX_NAME) return true;
   if (end - from === 2 && target[from] === 'v') return false;
-  for (let at = from; at < end; at++) {
-    const code = target.charCodeAt(at);
-    if (code >= ZERO && code <= NINE) return true;
-  }
-  return false;
+  return hasDigit(target, from, end);
 }
 
 /** FNV-1a, 32 bits. */
@@ -65,26 +61,48 @@ const MOST_SEGMENTS = 8;
 /**
  * The method and the shape of the path, such as `GET /users/*`, to group requests that an API is likely to limit together.
  * Only clear identifiers are replaced. Model names (`gpt-4o-2024-08-06`) are not, because APIs limit each model separately.
+ * `target` begins with a slash.
  */
 export function limitShape(method: string, target: string): string {
-  const end = target.indexOf('?');
-  const path = end < 0 ? target : target.slice(0, end);
-  const segments = path.split('/', MOST_SEGMENTS + 1).slice(1);
-  return `${method === 'HEAD' ? 'GET' : method} /${segments.map(limitSegment).join('/')}`;
+  let shape = method === 'HEAD' ? 'GET ' : `${method} `;
+  // The shape has all that comes before.
+  let from = 0;
+  let at = 0;
+  for (let segments = 0; segments < MOST_SEGMENTS && target.charCodeAt(at) === SLASH; segments++) {
+    const end = segmentEnd(target, at + 1);
+    if (isLimitId(target, at + 1, end)) {
+      shape += `${target.slice(from, at + 1)}*`;
+      from = end;
+    }
+    at = end;
+  }
+  return shape + target.slice(from, at);
 }
 
+/** A UUID is the only identifier that may have no digit. */
+function isLimitId(target: string, from: number, end: number): boolean {
+  const length = end - from;
+  if (length > LONGEST_NAME) return true;
+  if (length !== UUID_LENGTH && !hasDigit(target, from, end)) return false;
+  const segment = target.slice(from, end);
+  return NUMBER.test(segment) || UUID.test(segment) || isToken(segment) || isRandom(segment);
+}
+
+function hasDigit(target: string, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) {
+    const code = target.charCodeAt(at);
+    if (code >= ZERO && code <= NINE) return true;
+  }
+  return false;
+}
+
+const UUID_LENGTH = 36;
 const NUMBER = /^\d+$/;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 /** `ch_3MmlLrLkdIwHu7ix0snN0B15`, and hashes in hexadecimal form. */
 const TOKEN = /^\w{12,}$/;
 /** Random text in base64url has all three. */
 const RANDOM = /^[\w-]{20,}$/;
-
-function limitSegment(segment: string): string {
-  if (segment.length > LONGEST_NAME) return '*';
-  const isId = NUMBER.test(segment) || UUID.test(segment) || isToken(segment) || isRandom(segment);
-  return isId ? '*' : segment;
-}
 
 const isToken = (segment: string): boolean => TOKEN.test(segment) && /\d/.test(segment);
 

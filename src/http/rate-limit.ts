@@ -1,6 +1,6 @@
 import { digits } from './digits.ts';
 import { FieldNames } from './field-names.ts';
-import { headerOf, joinedFields, type RawHeaders } from './headers.ts';
+import { headerOf, type RawHeaders } from './headers.ts';
 import { sentWallMs } from './http-date.ts';
 import { rateLimitItems } from './rate-limit-field.ts';
 import { type ReplyTimes, type ResetAs, resetAfterMs } from './reset-value.ts';
@@ -66,32 +66,86 @@ const LONGEST_NAME = 64;
 
 /** Compiles `formats` to a reader that scans the headers of a reply once. */
 export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
-  const wanted = new FieldNames(['ratelimit', ...formats.flatMap(headersOf)]);
-
-  return (headers, nowWallMs) => {
-    const found = joinedFields(headers, wanted);
-    return found && read(found, headers, nowWallMs);
-  };
-
-  function read(found: Fields, headers: RawHeaders, nowWallMs: number): readonly QuotaReading[] | undefined {
-    const times = new Times(headers, nowWallMs);
-    const readings = structured(found, headers);
-    for (const format of formats) {
-      const known = placeOf(format.bucket ?? DEFAULT_BUCKET, readings);
-      // Formats of one bucket are alternatives. The first with a reset wins.
-      if (readings[known]?.resetMs !== undefined) continue;
-      const reading = readingOf(format, found, times);
-      if (reading === undefined) continue;
-      if (known < 0) readings.push(reading);
-      else if (reading.resetMs !== undefined) readings[known] = reading;
-    }
-    return readings.length === 0 ? undefined : readings;
-  }
+  const found = new FoundFields(new FieldNames(['ratelimit', ...formats.flatMap(headersOf)]));
+  return (headers, nowWallMs) =>
+    found.read(headers) ? readingsOf(formats, found, headers, nowWallMs) : undefined;
 }
 
-function placeOf(bucket: string, readings: readonly QuotaReading[]): number {
+function readingsOf(
+  formats: readonly QuotaFormat[],
+  found: FoundFields,
+  headers: RawHeaders,
+  nowWallMs: number,
+): readonly QuotaReading[] | undefined {
+  const times = new Times(headers, nowWallMs);
+  let readings = structured(found, headers);
+  // The list is frozen, and its iterator would make an object for each format.
+  for (let i = 0; i < formats.length; i++) {
+    const format = formats[i] as QuotaFormat;
+    const known = placeOf(format.bucket ?? DEFAULT_BUCKET, readings);
+    // Formats of one bucket are alternatives. The first with a reset wins.
+    if (readings?.[known]?.resetMs !== undefined) continue;
+    const reading = readingOf(format, found, times);
+    if (reading !== undefined) readings = joined(readings, known, reading);
+  }
+  return readings;
+}
+
+/** `place`: that of the reading which `reading` replaces; negative: there is none. */
+function joined(readings: QuotaReading[] | undefined, place: number, reading: QuotaReading): QuotaReading[] {
+  if (readings === undefined) return [reading];
+  if (place < 0) readings.push(reading);
+  else if (reading.resetMs !== undefined) readings[place] = reading;
+  return readings;
+}
+
+function placeOf(bucket: string, readings: readonly QuotaReading[] | undefined): number {
+  if (readings === undefined) return -1;
   for (let place = 0; place < readings.length; place++) if (readings[place]?.bucket === bucket) return place;
   return -1;
+}
+
+/**
+ * The values of the wanted fields of one reply, by name in lower case. Repeated fields are joined to one list (RFC 9110 §5.3). One
+ * object reads reply after reply, because most have few such fields and a map for each would cost more than their reading.
+ */
+class FoundFields {
+  readonly #wanted: FieldNames;
+  readonly #names: string[] = [];
+  readonly #values: string[] = [];
+  #count = 0;
+
+  constructor(wanted: FieldNames) {
+    this.#wanted = wanted;
+  }
+
+  /** Replaces the fields by those of another reply. False if it has none, the usual case. */
+  read(headers: RawHeaders): boolean {
+    this.#count = 0;
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = this.#wanted.known(headers[i] as string);
+      if (name !== undefined) this.#add(name, headers[i + 1] as string);
+    }
+    return this.#count > 0;
+  }
+
+  #add(name: string, value: string): void {
+    const place = this.#placeOf(name);
+    if (place < 0) {
+      this.#names[this.#count] = name;
+      this.#values[this.#count++] = value;
+    } else this.#values[place] = `${this.#values[place]},${value}`;
+  }
+
+  get(name: string | undefined): string | undefined {
+    const place = name === undefined ? -1 : this.#placeOf(name);
+    return place < 0 ? undefined : this.#values[place];
+  }
+
+  #placeOf(name: string): number {
+    for (let place = 0; place < this.#count; place++) if (this.#names[place] === name) return place;
+    return -1;
+  }
 }
 
 class Times implements ReplyTimes {
@@ -109,16 +163,14 @@ class Times implements ReplyTimes {
   }
 }
 
-type Fields = ReadonlyMap<string, string>;
-
 /** All header names of a format. */
 const headersOf = ({ remaining, reset, limit, combined, resource }: QuotaFormat): string[] =>
   [remaining, reset, limit, combined?.header, resource].filter((name) => name !== undefined);
 
 /** Reads RateLimit, with limits and windows from RateLimit-Policy. */
-function structured(found: Fields, headers: RawHeaders): QuotaReading[] {
+function structured(found: FoundFields, headers: RawHeaders): QuotaReading[] | undefined {
   const field = found.get('ratelimit');
-  if (field === undefined) return [];
+  if (field === undefined) return undefined;
   const policies = rateLimitItems(headerOf(headers, 'ratelimit-policy') ?? '');
   const known = new Map(policies.map((item) => [item.policy, item]));
   const readings = rateLimitItems(field).map((item): QuotaReading | undefined => {
@@ -138,19 +190,20 @@ function structured(found: Fields, headers: RawHeaders): QuotaReading[] {
       continuous: false,
     };
   });
-  return readings.filter((reading) => reading !== undefined);
+  const valid = readings.filter((reading) => reading !== undefined);
+  return valid.length === 0 ? undefined : valid;
 }
 
 const seconds = (value: number | undefined): number | undefined => value && value * 1000;
 
-function readingOf(format: QuotaFormat, found: Fields, times: ReplyTimes): QuotaReading | undefined {
+function readingOf(format: QuotaFormat, found: FoundFields, times: ReplyTimes): QuotaReading | undefined {
   const { bucket = DEFAULT_BUCKET, combined, resetAs = 'auto', unit = 'calls' } = format;
   const resource = resourceOf(format, found);
   if (combined !== undefined) return leaking(combined, { bucket, unit, policy: '', resource }, found);
-  const remaining = amount(valueOf(found, format.remaining));
+  const remaining = amount(found.get(format.remaining));
   if (remaining === undefined) return undefined;
-  const limit = valueOf(found, format.limit);
-  const reset = valueOf(found, format.reset);
+  const limit = found.get(format.limit);
+  const reset = found.get(format.reset);
   return {
     bucket,
     unit,
@@ -164,15 +217,15 @@ function readingOf(format: QuotaFormat, found: Fields, times: ReplyTimes): Quota
   };
 }
 
-function resourceOf({ resource }: QuotaFormat, found: Fields): string {
-  return (valueOf(found, resource) ?? '').trim().slice(0, LONGEST_NAME);
+function resourceOf({ resource }: QuotaFormat, found: FoundFields): string {
+  return (found.get(resource) ?? '').trim().slice(0, LONGEST_NAME);
 }
 
 /** Reads `used/size` of a leaky bucket. */
 function leaking(
   { header, leakPerSecond }: { readonly header: string; readonly leakPerSecond: number },
   name: Pick<QuotaReading, 'bucket' | 'unit' | 'policy' | 'resource'>,
-  found: Fields,
+  found: FoundFields,
 ): QuotaReading | undefined {
   const [used, size] = (found.get(header) ?? '').split('/').map((text) => amount(text));
   if (used === undefined || size === undefined || size === 0 || !(leakPerSecond > 0)) return undefined;
@@ -185,9 +238,6 @@ function leaking(
     continuous: true,
   };
 }
-
-const valueOf = (found: Fields, name: string | undefined): string | undefined =>
-  name === undefined ? undefined : found.get(name);
 
 /** A non-negative number of units; undefined for other text, such as -1. */
 function amount(text: string | undefined): number | undefined {

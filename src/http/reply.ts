@@ -81,6 +81,19 @@ export interface ReplyClassification {
 export const isAboutCaller = ({ classification }: Pick<Reply, 'classification'>): boolean =>
   classification?.throttled === true || classification?.kind === 'credential_refused';
 
+/** Learns how a body ended: a function, or an object without the cost of one. */
+export type EndListener = ((end: BodyEnd) => void) | { ended(end: BodyEnd): void };
+
+export function tellEnd(listener: EndListener, end: BodyEnd): void {
+  if (typeof listener === 'function') listener(end);
+  else listener.ended(end);
+}
+
+/** Learns that the reader of a body does not keep up. */
+export interface HeldBackListener {
+  heldBack(): void;
+}
+
 export interface ReplyBody {
   /** Streams the body into `sink`, with back-pressure to the upstream. */
   pipeTo(sink: BodySink): void;
@@ -89,9 +102,9 @@ export interface ReplyBody {
   /** Ends the body early: its sink is destroyed with `reason`. Absent if the body comes from memory. */
   abort?(reason: Error): void;
   /** Calls `listener` once, when the body has ended for any reason. The listener must not throw. */
-  onEnd(listener: (end: BodyEnd) => void): void;
+  onEnd(listener: EndListener): void;
   /** Calls `listener` once, at the next back-pressure of the sink. A later listener replaces it. Absent if the body comes from memory. */
-  onHeldBack?(listener: () => void): void;
+  onHeldBack?(listener: HeldBackListener): void;
 }
 
 /** Trailers for the client. */

@@ -30,6 +30,18 @@ export interface SuspicionListener {
   suspected(watch: AttemptWatch): void;
 }
 
+/** A listener, and those that came before it: a list of the few of an attempt that takes no more room than they need. */
+interface Listening {
+  readonly listener: SuspicionListener;
+  readonly before: Listening | undefined;
+}
+
+function tellSuspicion(watch: AttemptWatch, latest: Listening | undefined): void {
+  if (latest === undefined) return;
+  tellSuspicion(watch, latest.before);
+  latest.listener.suspected(watch);
+}
+
 /** The latest answers of an upstream, for attempts that are still silent. */
 export interface Pulse {
   /** When the upstream last sent any head. */
@@ -67,7 +79,7 @@ export class AttemptWatch {
   #suspected = false;
   /** The attempt is one of the first of its kind. */
   #first = false;
-  #listeners: SuspicionListener[] | undefined;
+  #latest: Listening | undefined;
 
   constructor(expectation: Expectation, pulse: Pulse, clock: Clock) {
     this.expectation = expectation;
@@ -91,8 +103,7 @@ export class AttemptWatch {
 
   /** Calls `listener` once, if the attempt is suspected to hang. */
   onSuspected(listener: SuspicionListener): void {
-    if (this.#listeners === undefined) this.#listeners = [listener];
-    else this.#listeners.push(listener);
+    this.#latest = { listener, before: this.#latest };
   }
 
   /** Call when the attempt leaves. */
@@ -122,7 +133,7 @@ export class AttemptWatch {
 
   #stop(): void {
     this.#timer?.cancel();
-    this.#listeners = undefined;
+    this.#latest = undefined;
   }
 
   #learnNothing(): void {
@@ -154,15 +165,17 @@ export class AttemptWatch {
   }
 
   #wait(ms: number): void {
-    this.#timer = this.#clock.timer(ms, () => {
-      const left = this.expectation.patienceMs - this.silentMs(this.#clock.now());
-      // Less than a millisecond is no wait: floating-point errors could repeat it without end.
-      if (left >= 1) return this.#wait(left);
-      this.#suspected = true;
-      const listeners = this.#listeners;
-      this.#listeners = undefined;
-      if (listeners !== undefined) for (const listener of listeners) listener.suspected(this);
-    });
+    this.#timer = this.#clock.timer(ms, this);
+  }
+
+  onTime(): void {
+    const left = this.expectation.patienceMs - this.silentMs(this.#clock.now());
+    // Less than a millisecond is no wait: floating-point errors could repeat it without end.
+    if (left >= 1) return this.#wait(left);
+    this.#suspected = true;
+    const latest = this.#latest;
+    this.#latest = undefined;
+    tellSuspicion(this, latest);
   }
 }
 

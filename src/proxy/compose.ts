@@ -1,4 +1,4 @@
-import type { BodyEnd, Reply, ReplyBody } from '../http/reply.ts';
+import type { BodyEnd, HeldBackListener, Reply, ReplyBody } from '../http/reply.ts';
 import type { Attempt } from './attempt.ts';
 import type { Call } from './call.ts';
 import {
@@ -30,47 +30,52 @@ export function compose(policies: readonly Policy[], upstream: Dispatch): Dispat
 /** Neighbouring hooks share one run of each attempt. */
 function hooked(hooks: readonly Hook[], next: Dispatch): Dispatch {
   if (hooks.length === 0) return next;
-  return (call, attempt, receiver) => new HookRun(hooks, next, { call, attempt, receiver }).enter();
+  const path = { hooks, next };
+  return (call, attempt, receiver) => new HookRun(path, call, attempt, receiver).enter();
 }
 
-interface Sent {
-  readonly call: Call;
-  readonly attempt: Attempt;
-  readonly receiver: Receiver;
+/** Hooks, and what follows them. */
+interface Path {
+  readonly hooks: readonly Hook[];
+  readonly next: Dispatch;
 }
 
 /**
  * One attempt on its way through hooks: into the first, then the second …, and back in reverse. A hook that was entered is always
  * left, even if another one refuses the attempt or has a bug.
  */
-class HookRun implements Receiver {
-  readonly #hooks: readonly Hook[];
-  readonly #next: Dispatch;
-  readonly #sent: Sent;
+class HookRun implements Receiver, HeldBackListener {
+  readonly #path: Path;
+  readonly #call: Call;
+  readonly #attempt: Attempt;
+  readonly #receiver: Receiver;
   /** By hook; undefined for those with nothing to do. */
   readonly #afters: (After | undefined)[];
   /** The number of hooks that were entered and not left. */
   #entered = 0;
 
-  constructor(hooks: readonly Hook[], next: Dispatch, sent: Sent) {
-    this.#hooks = hooks;
-    this.#next = next;
-    this.#sent = sent;
-    this.#afters = hooks.map(nothing);
+  constructor(path: Path, call: Call, attempt: Attempt, receiver: Receiver) {
+    this.#path = path;
+    this.#call = call;
+    this.#attempt = attempt;
+    this.#receiver = receiver;
+    this.#afters = path.hooks.map(nothing);
   }
 
   enter(): void {
-    const { call, attempt } = this.#sent;
+    const { hooks, next } = this.#path;
+    const call = this.#call;
+    const attempt = this.#attempt;
     try {
-      while (this.#entered < this.#hooks.length) {
-        const after = (this.#hooks[this.#entered] as Hook).before(call, attempt);
+      while (this.#entered < hooks.length) {
+        const after = (hooks[this.#entered] as Hook).before(call, attempt);
         if (after instanceof Promise) return void this.#enterLater(after);
         this.#afters[this.#entered++] = after;
       }
     } catch (error) {
       return this.failed(error);
     }
-    this.#next(call, attempt, this);
+    next(call, attempt, this);
   }
 
   async #enterLater(wait: Promise<After | undefined>): Promise<void> {
@@ -94,7 +99,7 @@ class HookRun implements Receiver {
       return reply.body.discard();
     }
     this.#follow(reply.body);
-    this.#sent.receiver.replied(reply);
+    this.#receiver.replied(reply);
   }
 
   failed(error: unknown): void {
@@ -109,7 +114,7 @@ class HookRun implements Receiver {
         reason = bug;
       }
     }
-    this.#sent.receiver.failed(reason);
+    this.#receiver.failed(reason);
   }
 
   /** Most hooks need no more than the head. */
@@ -120,15 +125,15 @@ class HookRun implements Receiver {
       needsEnd ||= after?.ended !== undefined;
       needsHeldBack ||= after?.heldBack !== undefined;
     }
-    if (needsEnd) body.onEnd((end) => this.#ended(end));
-    if (needsHeldBack) body.onHeldBack?.(() => this.#heldBack());
+    if (needsEnd) body.onEnd(this);
+    if (needsHeldBack) body.onHeldBack?.(this);
   }
 
-  #ended(end: BodyEnd): void {
+  ended(end: BodyEnd): void {
     for (let at = this.#afters.length - 1; at >= 0; at--) this.#afters[at]?.ended?.(end);
   }
 
-  #heldBack(): void {
+  heldBack(): void {
     for (let at = this.#afters.length - 1; at >= 0; at--) this.#afters[at]?.heldBack?.();
   }
 }

@@ -15,7 +15,9 @@ export type BreakerCause =
   | 'probe_hung'
   | 'probe_answered'
   | 'probes_succeeded'
-  | 'forced';
+  | 'forced'
+  /** A reload has replaced or removed the breaker. */
+  | 'reload';
 
 /**
  * The cause of a quota cooldown. `retry_after`: the upstream named its length. `throttled`: it did not. `permanent`: waiting does

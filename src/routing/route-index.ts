@@ -41,7 +41,7 @@ export class RouteIndex<R> {
 
   /** `path` must have its dot segments resolved. */
   find(method: string, path: string): R | undefined {
-    return best(this.#root, { method, path, at: 0 }, undefined)?.route;
+    return best(this.#root, { method, path }, 0, undefined)?.route;
   }
 
   #nodeFor(path: string, index: number): Node<R> {
@@ -65,32 +65,40 @@ function emptyNode<R>(first: number): Node<R> {
 
 const SLASH = 47;
 
-/** A call, and the part of its path that is not looked at yet: `at` is at a slash or at the end. */
 interface Search {
   readonly method: string;
   readonly path: string;
-  readonly at: number;
 }
 
-/** The candidate with the lowest index, of `known` and those at `node` and below. Each node is visited at most once. */
-function best<R>(node: Node<R>, search: Search, known: Candidate<R> | undefined): Candidate<R> | undefined {
+/**
+ * The candidate with the lowest index, of `known` and those at `node` and below. The path is looked at from `at` on, which is at a
+ * slash or at its end. Each node is visited at most once.
+ */
+function best<R>(
+  node: Node<R>,
+  search: Search,
+  at: number,
+  known: Candidate<R> | undefined,
+): Candidate<R> | undefined {
   if (known !== undefined && known.index < node.first) return known;
-  const { path, at } = search;
-  const found = earlier(
-    node.candidates.find((candidate) => fits(candidate, search)),
-    known,
-  );
+  const { path } = search;
+  const found = earlier(firstFitting(node.candidates, search), known);
   if (path.charCodeAt(at) !== SLASH || (node.literal.size === 0 && node.any === undefined)) return found;
   const next = path.indexOf('/', at + 1);
   const end = next < 0 ? path.length : next;
-  const deeper = { ...search, at: end };
   const literal = node.literal.get(path.slice(at + 1, end));
-  const nearest = literal === undefined ? found : best(literal, deeper, found);
-  return node.any === undefined ? nearest : best(node.any, deeper, nearest);
+  const nearest = literal === undefined ? found : best(literal, search, end, found);
+  return node.any === undefined ? nearest : best(node.any, search, end, nearest);
 }
 
-function fits({ methods, path }: Candidate<unknown>, search: Search): boolean {
-  return (methods === undefined || methods.has(search.method)) && path(search.path);
+function firstFitting<R>(
+  candidates: readonly Candidate<R>[],
+  { method, path }: Search,
+): Candidate<R> | undefined {
+  for (const candidate of candidates)
+    if ((candidate.methods === undefined || candidate.methods.has(method)) && candidate.path(path))
+      return candidate;
+  return undefined;
 }
 
 function earlier<R>(

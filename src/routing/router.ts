@@ -125,8 +125,7 @@ export class Router<R> {
     if (this.#own !== undefined && isBelow(path, this.#own)) return this.#own;
     const byHost = host === undefined ? undefined : this.#mountedAt(host);
     if (byHost !== undefined) return byHost;
-    const below = (upstream: Compiled<R>) => isBelow(path, upstream);
-    return this.#byPath.get(firstSegment(path))?.find(below) ?? this.#byPath.get('')?.find(below);
+    return firstAbove(path, this.#byPath.get(firstSegment(path))) ?? firstAbove(path, this.#byPath.get(''));
   }
 
   /** The host name of a Host field; undefined if no mount needs it. */
@@ -142,6 +141,12 @@ export class Router<R> {
 }
 
 const namesTenantByHost = ({ host }: Compiled<unknown>): boolean => host?.startsWith('.') === true;
+
+/** The first upstream whose mount has `path` below it. */
+function firstAbove<R>(path: string, upstreams: readonly Compiled<R>[] | undefined): Compiled<R> | undefined {
+  if (upstreams !== undefined) for (const upstream of upstreams) if (isBelow(path, upstream)) return upstream;
+  return undefined;
+}
 
 const SLASH = 47;
 

@@ -13,8 +13,16 @@ export interface Clock {
   wallTime(): number;
   /** Settles after `ms`, or rejects with `signal.reason` as soon as it aborts. */
   sleep(ms: number, signal: Abort): Promise<void>;
-  /** Runs `callback` once after `ms` unless cancelled before. */
-  timer(ms: number, callback: () => void): Timer;
+  /** Calls `listener` once after `ms` unless cancelled before. */
+  timer(ms: number, listener: TimerListener): Timer;
+}
+
+/** Learns that a time is over: a function, or an object without the cost of one. */
+export type TimerListener = (() => void) | { onTime(): void };
+
+export function tellTime(listener: TimerListener): void {
+  if (typeof listener === 'function') listener();
+  else listener.onTime();
 }
 
 export interface Timer {
@@ -88,9 +96,9 @@ export const systemClock: Clock = {
     }),
 };
 
-function startTimer(ms: number, callback: () => void): Timer {
+function startTimer(ms: number, listener: TimerListener): Timer {
   beat();
-  return timers.start(ms, callback);
+  return timers.start(ms, listener);
 }
 
 /** Node's timers may fire this much too early. */
@@ -121,9 +129,9 @@ export class Timers {
     this.#host = host;
   }
 
-  start(ms: number, callback: () => void): Timer {
+  start(ms: number, listener: TimerListener): Timer {
     const now = this.#time.now();
-    const timer = new SystemTimer(this, now + ms, callback);
+    const timer = new SystemTimer(this, now + ms, listener);
     this.#queue.add(timer);
     if (timer.dueAt < this.#wakesAt) this.#wakeAt(timer.dueAt, now);
     else if (this.#queue.size === 1) this.#timeout?.ref();
@@ -152,7 +160,7 @@ export class Timers {
     }
     this.#wakesAt = Number.POSITIVE_INFINITY;
     try {
-      for (let due = this.#next(now); due !== undefined; due = this.#next(now)) due.callback();
+      for (let due = this.#next(now); due !== undefined; due = this.#next(now)) tellTime(due.listener);
     } finally {
       const { first } = this.#queue;
       if (first !== undefined && first.dueAt < this.#wakesAt) this.#wakeAt(first.dueAt, now);
@@ -171,13 +179,13 @@ export class Timers {
 class SystemTimer implements Timer, Due {
   readonly dueAt: number;
   place = -1;
-  readonly callback: () => void;
+  readonly listener: TimerListener;
   readonly #timers: Timers;
 
-  constructor(timers: Timers, dueAt: number, callback: () => void) {
+  constructor(timers: Timers, dueAt: number, listener: TimerListener) {
     this.#timers = timers;
     this.dueAt = dueAt;
-    this.callback = callback;
+    this.listener = listener;
   }
 
   cancel(): void {

@@ -247,7 +247,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     if (reply.interim !== undefined) writeInterims(res, reply.interim);
     if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route.calls);
     this.#writeHead(received, reply.statusText, headers);
-    reply.body.onEnd(this.#onBodyEnd);
+    reply.body.onEnd(this);
     const sink = new Coalesced(bodySink(res));
     this.#sent = sink;
     reply.body.pipeTo(sink);
@@ -283,12 +283,12 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
   }
 
   /** Notes a broken reply body. The exchange destroys the response next, so that a truncated body never ends cleanly. */
-  readonly #onBodyEnd = (end: BodyEnd): void => {
+  ended(end: BodyEnd): void {
     if (isBroken(end) && !this.signal.aborted) this.#result.error = 'response_incomplete';
     if (isFailedEnd(end)) this.#result.failed = true;
     // An HTTP/1.0 body can end with its connection, so a normal close would make a truncated body look complete.
     if (isBroken(end) && this.req.httpVersion === '1.0') this.res.socket?.resetAndDestroy();
-  };
+  }
 
   /** Joins both connections to a tunnel. The call lasts until the tunnel closes. */
   #switch(upstream: Socket, headers: string[], calls: Route['calls']): void {

@@ -1,4 +1,5 @@
-import { type Framing, framingError, framingOf } from '../http/framing.ts';
+import { codingsOf, framingError } from '../http/framing.ts';
+import { countOf, headerOf, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClientRequest } from './client.ts';
 
@@ -32,14 +33,14 @@ function ambiguity(req: ClientRequest): string | undefined {
   const old = httpVersion === '1.0';
   if (!TARGET.test(url)) return 'the request target contains characters that must be percent-encoded';
   if (url.includes('#')) return 'the request target contains a fragment';
-  const framing = framingOf(rawHeaders);
-  if (!validHost(framing, old)) return 'a request must have exactly one valid Host header';
-  if (framing.codings !== '' && old) return 'Transfer-Encoding is not allowed in HTTP/1.0';
-  return framingError(framing);
+  if (!validHost(rawHeaders, old)) return 'a request must have exactly one valid Host header';
+  if (old && codingsOf(rawHeaders) !== '') return 'Transfer-Encoding is not allowed in HTTP/1.0';
+  return framingError(rawHeaders);
 }
 
 /** Checks all Host fields, because node:http uses the first and drops the others. */
-function validHost({ host, hosts }: Framing, old: boolean): boolean {
+function validHost(headers: RawHeaders, old: boolean): boolean {
+  const host = headerOf(headers, 'host');
   if (host === undefined) return old;
-  return hosts === 1 && HOST.test(host);
+  return countOf(headers, 'host') === 1 && HOST.test(host);
 }

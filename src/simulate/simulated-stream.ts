@@ -1,4 +1,4 @@
-import type { BodyEnd, BodySink, ReplyBody } from '../http/reply.ts';
+import { type BodyEnd, type BodySink, type EndListener, type ReplyBody, tellEnd } from '../http/reply.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../runtime/clock.ts';
 export class SimulatedStream implements ReplyBody {
   readonly #clock: Clock;
   readonly #idleTimeoutMs: number;
-  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+  readonly #listeners: EndListener[] = [];
   #written = '';
   #complete = false;
   #sink: BodySink | undefined;
@@ -49,9 +49,9 @@ export class SimulatedStream implements ReplyBody {
     this.#sink?.destroy(reason);
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     if (this.#end === undefined) this.#listeners.push(listener);
-    else listener(this.#end);
+    else tellEnd(listener, this.#end);
   }
 
   #flow(): void {
@@ -65,6 +65,6 @@ export class SimulatedStream implements ReplyBody {
     if (this.#end !== undefined) return;
     this.#end = end;
     this.#idle?.cancel();
-    for (const listener of this.#listeners) listener(end);
+    for (const listener of this.#listeners) tellEnd(listener, end);
   }
 }

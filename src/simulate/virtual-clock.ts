@@ -1,5 +1,5 @@
 import type { Abort } from '../runtime/abort.ts';
-import type { Clock, Timer } from '../runtime/clock.ts';
+import { type Clock, tellTime, type Timer, type TimerListener } from '../runtime/clock.ts';
 import { microtasksDrained } from '../runtime/microtasks.ts';
 import { EventHeap } from './event-heap.ts';
 
@@ -37,8 +37,8 @@ export class VirtualClock implements Clock {
     });
   }
 
-  timer(ms: number, callback: () => void): Timer {
-    const event = this.#events.push(this.#now + Math.max(0, ms), callback);
+  timer(ms: number, listener: TimerListener): Timer {
+    const event = this.#events.push(this.#now + Math.max(0, ms), () => tellTime(listener));
     return {
       cancel: () => {
         event.callback = undefined;

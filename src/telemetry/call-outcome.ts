@@ -57,7 +57,7 @@ export function outcomeOf(record: OutcomeInputs, result: CallResult): CallOutcom
 const isFailedReply = ({ failed, status }: CallResult): boolean => failed === true || isFailing(status);
 
 function isStandIn({ notes, origin }: OutcomeInputs): boolean {
-  return origin === 'fallback' || notes.cache === 'stale_if_error';
+  return (origin === 'fallback' && notes.fallback !== 'failed') || notes.cache === 'stale_if_error';
 }
 
 /** A hedge is no retry, because nothing had failed. A second attempt next to a stuck one is a retry. */

@@ -62,6 +62,9 @@ interface View {
 
 const OWN: View = { elsewhere: undefined, at: undefined, background: false };
 
+/** Shared by all calls without attempts. */
+const NO_ENTRIES: readonly AttemptEntry[] = [];
+
 /** Shared by all calls without notes, which are most. */
 const NOTHING: Noted = Object.freeze({});
 
@@ -70,7 +73,7 @@ export class CallRecord implements Journal {
   readonly info: CallInfo;
   /** On the scale of `clock.now()`. */
   readonly startedAt: number;
-  readonly entries: readonly AttemptEntry[];
+  entries: readonly AttemptEntry[] = NO_ENTRIES;
   /** Notes of policies, by the field of `NOTES`. */
   notes: Noted = NOTHING;
   /** A wait for the quota that no attempt has followed yet. */
@@ -91,7 +94,6 @@ export class CallRecord implements Journal {
 
   readonly #clock: Clock;
   readonly #observer: Observer;
-  readonly #entries: AttemptEntry[] = [];
   /** The last hedge: its number, and how long the other attempt had taken. */
   #hedge = 0;
   #hedgedAfterMs = 0;
@@ -100,18 +102,17 @@ export class CallRecord implements Journal {
     this.info = info;
     this.#clock = clock;
     this.#observer = observer;
-    this.entries = this.#entries;
     this.startedAt = clock.now();
   }
 
   /** Number of attempts that were sent to the upstream. */
   get attempts(): number {
-    return this.#entries.length;
+    return this.entries.length;
   }
 
   /** Time to the head that was used, or the whole time without one. `log.slow` compares it, so a long stream is not slow. */
   get headMs(): number {
-    const used = this.#entries.find(isBroken) ?? this.#entries.findLast(isUsed);
+    const used = this.entries.find(isBroken) ?? this.entries.findLast(isUsed);
     return used?.ms === undefined ? this.ms : used.atMs + used.ms;
   }
 
@@ -171,7 +172,7 @@ export class CallRecord implements Journal {
   attemptStarted(attempt: number, { elsewhere, at, background }: View = OWN): string | undefined {
     if (background) return undefined;
     const entry = this.#newEntry(attempt, elsewhere, at);
-    this.#entries.push(entry);
+    this.entries = this.entries.concat(entry);
     this.pending = undefined;
     this.quotaWait = undefined;
     this.#observer.attemptStarted(entry, at ?? this.info);
@@ -251,7 +252,7 @@ export class CallRecord implements Journal {
 
   bodyBroke(atByte: number, { background }: View = OWN): void {
     // The body of the last attempt broke, if it had one.
-    const entry = this.#entries.at(-1);
+    const entry = this.entries.at(-1);
     if (!background && (entry?.status === 200 || entry?.status === 206)) entry.brokeAt ??= atByte;
   }
 
@@ -269,8 +270,8 @@ export class CallRecord implements Journal {
 
   #entryOf(attempt: number, { elsewhere, background }: View): AttemptEntry | undefined {
     if (background) return undefined;
-    for (let index = this.#entries.length - 1; index >= 0; index--) {
-      const entry = this.#entries[index];
+    for (let index = this.entries.length - 1; index >= 0; index--) {
+      const entry = this.entries[index];
       if (entry?.n === attempt && entry.upstream === elsewhere?.upstream) return entry;
     }
     return undefined;

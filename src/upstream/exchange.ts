@@ -2,9 +2,18 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/bodies/request-body.ts';
-import { framingError, framingOf } from '../http/framing.ts';
+import { framingError } from '../http/framing.ts';
 import { type RawHeaders, replyTrailers } from '../http/headers.ts';
-import type { BodyEnd, BodySink, Interim, Reply, ReplyBody } from '../http/reply.ts';
+import {
+  type BodyEnd,
+  type BodySink,
+  type EndListener,
+  type HeldBackListener,
+  type Interim,
+  type Reply,
+  type ReplyBody,
+  tellEnd,
+} from '../http/reply.ts';
 import type { Attempt } from '../proxy/attempt.ts';
 import type { Call } from '../proxy/call.ts';
 import { ProxyError, type Sent } from '../proxy/errors.ts';
@@ -13,8 +22,11 @@ import { appended } from '../runtime/appended.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { toProxyError } from './failure.ts';
 import { tunnelReply } from './tunnel.ts';
+import { wireFields } from './wire-fields.ts';
 
 type Controller = Dispatcher.DispatchController;
+/** Values by lower-case name, as undici gives them. */
+type ParsedFields = Readonly<Record<string, unknown>>;
 
 /** A discarded body up to this size is read, so that its connection can be reused. A larger one is aborted. */
 const MAX_DRAIN_BYTES = 64 * 1024;
@@ -45,7 +57,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   readonly #signal: Abort;
   readonly #source: BodySource;
   readonly #options: ExchangeOptions;
-  #listeners: Array<(end: BodyEnd) => void> | undefined;
+  /** Most bodies have two: the policies of the attempt, and the client's response. */
+  #first: EndListener | undefined;
+  #others: EndListener[] | undefined;
   #controller: Controller | undefined;
   #interims = 0;
   #bufferedInterims: Interim[] | undefined;
@@ -55,7 +69,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   #sent: Sent = 'not_sent';
   #discarded = false;
   #drained = 0;
-  #onHeldBack: (() => void) | undefined;
+  #onHeldBack: HeldBackListener | undefined;
   #idle: Timer | undefined;
   #lastByteAt = 0;
   #paused = false;
@@ -81,15 +95,14 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#sent = 'sent_unknown';
   }
 
-  onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
+  onResponseStart(controller: Controller, status: number, parsed: ParsedFields, statusText = ''): void {
     if (status === 101)
       return controller.abort(
         new ProxyError('protocol_error', 'the upstream answered 101 without naming a protocol'),
       );
-    if (status >= 100 && status < 200) return this.#onInterim(controller, status);
-    const headers = rawHeaders(controller);
-    const problem =
-      status < 100 ? `the upstream sent the invalid status ${status}` : framingError(framingOf(headers));
+    if (status >= 100 && status < 200) return this.#onInterim(controller, status, parsed);
+    const headers = rawHeaders(controller, parsed);
+    const problem = status < 100 ? `the upstream sent the invalid status ${status}` : framingError(headers);
     if (problem !== undefined) return controller.abort(new ProxyError('protocol_error', problem));
     this.#reply({ status, statusText, headers, body: this, interim: this.#bufferedInterims });
     // A pause costs undici more than the rest of a small reply, because it puts bytes back that it has read.
@@ -109,19 +122,19 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
   }
 
   /** Forwards interim replies, except 100: it answers an expectation, which is not forwarded (RFC 9110 §15.2). */
-  #onInterim(controller: Controller, status: number): void {
+  #onInterim(controller: Controller, status: number, parsed: ParsedFields): void {
     const { interims, last } = this.#of.attempt;
     if (status === 100 || interims === undefined || ++this.#interims > MAX_INTERIM) return;
-    const interim = { status, headers: rawHeaders(controller) };
+    const interim = { status, headers: rawHeaders(controller, parsed) };
     if (last) interims.onInterim(interim);
     else (this.#bufferedInterims ??= []).push(interim);
   }
 
   /** undici has handed over the connection. */
-  onRequestUpgrade(controller: Controller, _status: number, _headers: unknown, socket: Duplex): void {
+  onRequestUpgrade(controller: Controller, _status: number, parsed: ParsedFields, socket: Duplex): void {
     let reply: Reply | undefined;
     try {
-      reply = tunnelReply(this.#of.call.upgrade ?? '', rawHeaders(controller), socket as Socket);
+      reply = tunnelReply(this.#of.call.upgrade ?? '', rawHeaders(controller, parsed), socket as Socket);
     } catch (error) {
       this.#fail(error as ProxyError);
     }
@@ -135,7 +148,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
       if (this.#sink.destroyed) return this.#abandon(controller);
       if (this.#sink.write(chunk)) return;
       this.#hold(this.#sink);
-      this.#onHeldBack?.();
+      this.#onHeldBack?.heldBack();
       this.#onHeldBack = undefined;
       return;
     }
@@ -158,11 +171,11 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     controller.abort(new Error('the reader of the body is gone'));
   }
 
-  onResponseEnd(controller?: Controller): void {
+  onResponseEnd(controller?: Controller, parsed: ParsedFields = {}): void {
     this.#finish(this.#discarded ? 'discarded' : 'complete');
     const trailers = controller?.rawTrailers;
     if (Array.isArray(trailers) && trailers.length > 0)
-      this.#sink?.addTrailers?.(replyTrailers(decoded(trailers)));
+      this.#sink?.addTrailers?.(replyTrailers(wireFields(trailers, parsed)));
     this.#sink?.end();
   }
 
@@ -193,12 +206,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#controller?.abort(reason);
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
-    if (this.#end !== undefined) listener(this.#end);
-    else this.#listeners = appended(this.#listeners, listener);
+  onEnd(listener: EndListener): void {
+    if (this.#end !== undefined) tellEnd(listener, this.#end);
+    else if (this.#first === undefined) this.#first = listener;
+    else this.#others = appended(this.#others, listener);
   }
 
-  onHeldBack(listener: () => void): void {
+  onHeldBack(listener: HeldBackListener): void {
     this.#onHeldBack = listener;
   }
 
@@ -257,23 +271,18 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
     this.#idle?.cancel();
     this.#signal.off(this);
     if (this.#source !== undefined && 'close' in this.#source) this.#source.close();
-    const listeners = this.#listeners;
+    const first = this.#first;
+    const others = this.#others;
     // A reference to an ended exchange must not keep the whole call in memory.
-    this.#listeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) listener(end);
+    this.#first = undefined;
+    this.#others = undefined;
+    if (first !== undefined) tellEnd(first, end);
+    if (others !== undefined) for (const listener of others) tellEnd(listener, end);
   }
 }
 
-/** Node's undocumented latin1 decoder. `toString('latin1')` calls it and takes twice as long. */
-type Latin1 = Buffer & { latin1Slice(): string };
-
-/** Decodes undici's header list, which has a Buffer per name and value. HTTP/1 header bytes are latin1. */
-function rawHeaders(controller: Controller): RawHeaders {
+function rawHeaders(controller: Controller, parsed: ParsedFields): RawHeaders {
   const raw = controller.rawHeaders;
   if (!Array.isArray(raw)) throw new TypeError('undici gave no raw headers for this reply');
-  return decoded(raw);
-}
-
-function decoded(raw: readonly (Buffer | string)[]): RawHeaders {
-  return raw.map((entry) => (typeof entry === 'string' ? entry : (entry as Latin1).latin1Slice()));
+  return wireFields(raw, parsed);
 }

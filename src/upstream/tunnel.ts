@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { headerOf, type RawHeaders, withoutFields } from '../http/headers.ts';
-import type { Reply, ReplyBody } from '../http/reply.ts';
+import { type EndListener, type Reply, type ReplyBody, tellEnd } from '../http/reply.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Dispatch } from '../proxy/pipeline.ts';
 
@@ -52,7 +52,7 @@ class TunnelBody implements ReplyBody {
     this.#socket.destroy();
   }
 
-  onEnd(listener: (end: 'complete') => void): void {
-    listener('complete');
+  onEnd(listener: EndListener): void {
+    tellEnd(listener, 'complete');
   }
 }

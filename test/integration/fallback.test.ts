@@ -213,6 +213,21 @@ describe('another upstream', () => {
     expect(wished.backup.requests[0]?.body.toString()).toBe('charge');
   });
 
+  test('gives its failure, marked as its own, if the reply of the first one is too large to buffer', async () => {
+    const { proxy, send } = await start({
+      first: [status(503, {}, 'x'.repeat(100_000))],
+      second: [status(500, {}, 'down there')],
+      more: `    retry: off\n${LEADS_ON}`,
+    });
+    const reply = await send();
+    expect([reply.status, await reply.text()]).toEqual([500, 'down there']);
+    expect(reply.headers.get('breakwater-origin')).toBe('fallback');
+    expect(reply.headers.get('breakwater-fallback')).toBe('backup');
+    expect(reply.headers.get('proxy-status')).toContain('fallback=backup');
+    const [record] = await proxy.untilEnded(1);
+    expect([record?.outcome, record?.notes.fallback]).toEqual(['upstream_error', 'failed']);
+  });
+
   test('cannot get a body that was too large to buffer', async () => {
     const { backup, proxy, send } = await start({
       first: [early(503, {}, 'down')],

@@ -221,6 +221,23 @@ async function settled<T>(reply: Promise<T>, clock: FakeClock): Promise<T> {
   return reply;
 }
 
+test('a token endpoint whose reply does not end is given up after 15 s, as one without a reply is', async () => {
+  const clock = new FakeClock();
+  const endpoint = await startOrigin(({ response }) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).write('{');
+  });
+  const origin = await startOrigin();
+  const more = oauth2({ tokenUrl: `${endpoint.url}/token` });
+  const proxy = await startTidy(apiConfig(origin, more), { clock });
+  const reply = fetch(`${proxy.url}/api/x`);
+  // The head has arrived, and the body is awaited.
+  await clock.untilWaiting('exchange.ts', 60_000);
+  await clock.advance(15_000);
+  expect((await reply).status).toBe(502);
+  await endpoint.until(({ openConnections }) => openConnections === 0);
+  expect(await renewals(proxy, 'failed')).toBe(1);
+});
+
 test('a wrong secret: each call gets a clear 502, and the endpoint few requests', async () => {
   const server = await startAuthorizationServer();
   const origin = await startOrigin(server.api);

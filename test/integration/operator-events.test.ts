@@ -65,6 +65,42 @@ test('a quota that is used up, and a refused reload, are reported; types selects
   ]);
 });
 
+const changesOf = ({ states }: Breakwater) =>
+  states.flatMap((state) => (state.type === 'breaker_changed' ? [`${state.to}: ${state.cause}`] : []));
+
+const BREAKER = '    breaker: { min_requests: 5 }\n    retry: off\n';
+
+test.each([
+  ['replaced', (yaml: string) => yaml.replace('min_requests: 5', 'min_requests: 6')],
+  ['removed', (yaml: string) => yaml.replace('  api:', '  other:')],
+])('an open breaker that a reload has %s is reported as closed', async (_, edited) => {
+  const clock = new FakeClock();
+  const receiver = await startOrigin(ok());
+  const yaml = apiConfig({ url: 'http://127.0.0.1:1' }, BREAKER) + events(receiver, SLACK);
+  const proxy = await startBreakwater(yaml, { clock });
+  await force(proxy, 'open');
+  await proxy.until(() => outcomes(proxy).includes('delivered'));
+  proxy.rewrite(edited(yaml));
+  await proxy.app.reload();
+  await clock.advance(60_000);
+  await receiver.until(({ requests }) => requests[1]?.complete === true);
+  expect(textOf(receiver.requests[1])).toContain('api closed: a reload has replaced or removed it');
+  expect(changesOf(proxy)).toEqual(['open: forced', 'closed: reload']);
+});
+
+test('calls that still run on a breaker that a reload has replaced open none that anyone sees', async () => {
+  const origin = await startOrigin(hang());
+  const yaml = apiConfig(origin, BREAKER);
+  const proxy = await startBreakwater(yaml);
+  const running = Array.from({ length: 5 }, () => fetch(`${proxy.url}/api/`));
+  await origin.untilRequests(5);
+  proxy.rewrite(yaml.replace('min_requests: 5', 'min_requests: 4'));
+  await proxy.app.reload();
+  await origin.close();
+  await Promise.all(running);
+  expect(changesOf(proxy)).toEqual([]);
+});
+
 test('a flapping breaker is one message a minute, with the latest state', async () => {
   const clock = new FakeClock();
   const receiver = await startOrigin(ok());

@@ -1,14 +1,20 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
-import type { BodyEnd, BodySink, ReplyBody } from '../../src/http/reply.ts';
+import {
+  type BodyEnd,
+  type BodySink,
+  type EndListener,
+  type ReplyBody,
+  tellEnd,
+} from '../../src/http/reply.ts';
 import { PeekedBody, MAX_PEEKED_BYTES } from '../../src/policies/error-rules/peeked-body.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 /** An exchange's side: hands out one piece after the other while the sink takes them, as the wire would. */
 class Wire implements ReplyBody {
   readonly #pieces: Buffer[];
-  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+  readonly #listeners: EndListener[] = [];
   readonly #how: 'complete' | 'broken';
   #sink: BodySink | undefined;
   /** Pieces that are here; the others come later. */
@@ -53,13 +59,13 @@ class Wire implements ReplyBody {
 
   discard(): void {}
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     this.#listeners.push(listener);
   }
 
   #finish(end: BodyEnd): void {
     this.ended = true;
-    for (const listener of this.#listeners) listener(end);
+    for (const listener of this.#listeners) tellEnd(listener, end);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Abort } from '../../src/runtime/abort.ts';
-import type { Clock, Timer } from '../../src/runtime/clock.ts';
+import { type Clock, tellTime, type Timer, type TimerListener } from '../../src/runtime/clock.ts';
 
 interface Sleeper {
   readonly at: number;
@@ -43,8 +43,12 @@ export class FakeClock implements Clock {
     });
   }
 
-  timer(ms: number, callback: () => void): Timer {
-    const sleeper: Sleeper = { at: this.#now + ms, wake: callback, begun: new Error('begun here') };
+  timer(ms: number, listener: TimerListener): Timer {
+    const sleeper: Sleeper = {
+      at: this.#now + ms,
+      wake: () => tellTime(listener),
+      begun: new Error('begun here'),
+    };
     this.#timers.add(sleeper);
     this.#sleepers.push(sleeper);
     // A timer that is already due fires at once: the test may have advanced the time a moment before.

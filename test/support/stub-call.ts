@@ -1,6 +1,6 @@
 import { EMPTY_BODY } from '../../src/http/bodies/request-body.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
-import type { BodyEnd, Reply, ReplyBody } from '../../src/http/reply.ts';
+import { type BodyEnd, type EndListener, type Reply, type ReplyBody, tellEnd } from '../../src/http/reply.ts';
 import { Attempt, type AttemptStart } from '../../src/proxy/attempt.ts';
 import type { Call } from '../../src/proxy/call.ts';
 import type { Journal } from '../../src/proxy/journal.ts';
@@ -11,7 +11,7 @@ import { Abort } from '../../src/runtime/abort.ts';
 /** A body that ends when the test says so. */
 export class StubBody implements ReplyBody {
   #end: BodyEnd | undefined;
-  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+  readonly #listeners: EndListener[] = [];
 
   pipeTo(): void {}
 
@@ -19,15 +19,15 @@ export class StubBody implements ReplyBody {
     this.end('discarded');
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     if (this.#end === undefined) this.#listeners.push(listener);
-    else listener(this.#end);
+    else tellEnd(listener, this.#end);
   }
 
   end(end: BodyEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    for (const listener of this.#listeners) listener(end);
+    for (const listener of this.#listeners) tellEnd(listener, end);
   }
 }
 

@@ -4,13 +4,20 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { BufferedReply } from '../../src/http/bodies/buffered-reply.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
-import type { BodyEnd, BodySink, Reply, ReplyBody } from '../../src/http/reply.ts';
+import {
+  type BodyEnd,
+  type BodySink,
+  type EndListener,
+  type Reply,
+  type ReplyBody,
+  tellEnd,
+} from '../../src/http/reply.ts';
 
 /** A body that a test writes and ends. */
 class Body implements ReplyBody {
   sink: BodySink | undefined;
   aborted = 0;
-  #listener: ((end: BodyEnd) => void) | undefined;
+  #listener: EndListener | undefined;
 
   pipeTo(sink: BodySink): void {
     this.sink = sink;
@@ -23,12 +30,12 @@ class Body implements ReplyBody {
     this.end('broken');
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     this.#listener = listener;
   }
 
   end(end: BodyEnd): void {
-    this.#listener?.(end);
+    if (this.#listener !== undefined) tellEnd(this.#listener, end);
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Reply } from '../../src/http/reply.ts';
+import type { HeldBackListener, Reply } from '../../src/http/reply.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import type { After, Hook, Relay, Send, Wrapper } from '../../src/proxy/pipeline.ts';
 import { sending, settled, stubCall, stubReply, stubUpstream, through } from '../support/stub-call.ts';
@@ -60,13 +60,13 @@ describe('hooks', () => {
   test('learn that the reader of the body does not keep up', async () => {
     const seen: string[] = [];
     const call = stubCall();
-    let holdBack: (() => void) | undefined;
+    let listener: HeldBackListener | undefined;
     const reply: Reply = {
       ...stubReply(),
-      body: Object.assign(stubReply().body, { onHeldBack: (listener: () => void) => (holdBack = listener) }),
+      body: Object.assign(stubReply().body, { onHeldBack: (one: HeldBackListener) => (listener = one) }),
     };
     await through(recording('a', seen), () => Promise.resolve(reply))(call, call.attempt);
-    holdBack?.();
+    listener?.heldBack();
     expect(seen).toContain('a heldBack');
   });
 

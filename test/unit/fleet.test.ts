@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Fleet } from '../../src/fleet/fleet.ts';
-import type { LeasedWindow } from '../../src/fleet/leased-window.ts';
+import { Lease } from '../../src/fleet/lease.ts';
+import { LeasedWindow, type WindowHost } from '../../src/fleet/leased-window.ts';
+import { planOf } from '../../src/fleet/plan.ts';
 import { EngineWorld } from '../support/engine-world.ts';
 
 const HUNDRED = { limit: 100, periodMs: 1_000, burst: 5 };
@@ -26,7 +28,7 @@ function caller(fleet: Fleet, world: EngineWorld, limit = HUNDRED): Caller {
         break;
       }
       waiting--;
-      window.take(1);
+      window.take(1, now);
       left.push(now);
     }
     window.wanted(waiting, 1);
@@ -204,9 +206,44 @@ test('units of a refused attempt are used by the next call', async () => {
   const now = world.clock.now();
   for (let i = 0; i < 1_000; i++) {
     expect(window.readyAt(0, 1, now)).toBe(now);
-    window.refund(1, window.take(1));
+    window.refund(1, window.take(1, world.clock.now()));
   }
   expect(world.store.requests).toBeLessThan(10);
+});
+
+test('a call that takes its units at once reads the real time once', () => {
+  const limit = { limit: 1_000, periodMs: 1_000, burst: 1_000 };
+  const plan = planOf(limit);
+  let reads = 0;
+  const host: WindowHost = {
+    real: () => ++reads,
+    away: true,
+    connected: false,
+    replicas: 1,
+    send: () => undefined,
+    remind: () => undefined,
+  };
+  const window = new LeasedWindow('api', { limit, plan, lease: new Lease(plan, () => 0.5) }, host);
+  for (const now of [100, 200]) {
+    expect(window.readyAt(0, 1, now)).toBe(now);
+    window.take(1, now);
+  }
+  expect(reads).toBe(2);
+  // The units of a call that has waited are taken at another moment.
+  window.take(1, 300);
+  expect(reads).toBe(3);
+});
+
+test('a call whose units were too late says so at once', async () => {
+  const world = new EngineWorld();
+  const { window } = caller(await world.started(), world, DAILY);
+  window.wanted(1, 1);
+  await world.clock.advance(1);
+  window.take(1, world.clock.now());
+  const { requests } = world.store;
+  window.take(1, world.clock.now());
+  await world.clock.advance(1);
+  expect(world.store.requests).toBe(requests + 1);
 });
 
 test('a replica starts within a second at an engine that accepts connections and is silent', async () => {

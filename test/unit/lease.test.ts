@@ -11,6 +11,9 @@ const PLAN = planOf({ limit: 100, periodMs: 1_000, burst: 5 });
 /** Time does not refill it within a test. */
 const DAILY = planOf({ limit: 100, periodMs: 86_400_000, burst: 100 });
 
+/** 0.1 ms a unit. Each may be used for 100 ms from its moment on. */
+const BUSY = planOf({ limit: 10_000, periodMs: 1_000, burst: 2_000 });
+
 /** One replica at an engine that answers at once. */
 class World {
   readonly lease: Lease;
@@ -48,6 +51,16 @@ class World {
   take(): void {
     this.now = this.lease.readyAt(0, 1, this.now);
     this.lease.take(1, this.now);
+  }
+
+  /** Calls of 1000/s for some seconds. Then nothing is held any more. */
+  steady(): void {
+    for (let i = 0; i < 5_000; i++) {
+      this.now += 1;
+      this.ask();
+      this.lease.take(1, this.now);
+    }
+    this.now += BUSY.lateMs + 1;
   }
 
   left(): number {
@@ -120,6 +133,40 @@ describe('a lease', () => {
     world.lease.wanted(0, 1);
     world.now += 20 + PLAN.lateMs + 11;
     expect(world.ask()).toBeUndefined();
+  });
+
+  test('takes twice what its rate needs from a window of which nothing is used', () => {
+    const world = new World(BUSY);
+    world.steady();
+    // 1000/s for 100 ms, less what the average has lost in the pause.
+    expect(world.ask()?.want).toBeCloseTo(2 * 90, -1);
+    world.steady();
+    const request = world.lease.ask(world.now)!;
+    // Others have leased half a second of the window.
+    const others = world.answer({ ...request, want: 5_000, need: 1 });
+    world.lease.heard(request, { ...others, granted: 0 }, world.now, world.now);
+    world.now += 200;
+    expect(world.ask()?.want).toBeCloseTo(75, -1);
+  });
+
+  test('replaces its units when three tenths of their time, or of them, are left', () => {
+    const world = new World(BUSY);
+    world.steady();
+    const half = (world.ask()?.want ?? 0) / 2;
+    world.lease.take(half, world.now);
+    const leasedAt = world.now;
+    world.now = leasedAt + 0.65 * BUSY.lateMs;
+    expect(world.ask()).toBeUndefined();
+    world.now = leasedAt + 0.75 * BUSY.lateMs;
+    expect(world.ask()).toBeDefined();
+    world.steady();
+    // Twice what the rate needs. Three tenths of that need are left when 31 of these are.
+    const leased = world.ask()?.want ?? 0;
+    expect(leased).toBeCloseTo(182, -1);
+    world.lease.take(leased - 36, world.now);
+    expect(world.ask()).toBeUndefined();
+    world.lease.take(10, world.now);
+    expect(world.ask()).toBeDefined();
   });
 
   test('learns of a reply that came too late, and uses none of its units', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { QuotaReading } from '../../src/http/rate-limit.ts';
 import { FlowMeter } from '../../src/policies/quota/flow-meter.ts';
-import { Limiter } from '../../src/policies/quota/limiter.ts';
+import { Limiter, Reservation } from '../../src/policies/quota/limiter.ts';
 import type { Meter } from '../../src/policies/quota/meter.ts';
 import { Throughput } from '../../src/policies/quota/throughput.ts';
 import { WindowMeter } from '../../src/policies/quota/window-meter.ts';
@@ -402,7 +402,9 @@ describe('a limiter with a bucket that is empty', () => {
     const one = limiter();
     one.observe(sendTest(one, 0), true, 0);
     const before = one.readyAt(0, 1, 0);
-    const call = { ...sendTest(one, 0), testsMeters: false };
+    sendTest(one, 0);
+    const call = new Reservation(one, 0, { cost: 1, probe: false, testsMeters: false, receipts: undefined });
+    call.sentAt = 0;
     expect(one.readyAt(0, 1, 0) - before).toBe(1_000);
     one.observe(call, true, 0);
     expect(one.readyAt(0, 1, 0)).toBe(2 * (before + 1_000));

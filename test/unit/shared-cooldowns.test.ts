@@ -1,4 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { WHOLE } from '../../src/policies/quota/cooldown-report.ts';
+import type { CredentialQuota } from '../../src/policies/quota/credential-quota.ts';
+import { SharedCooldowns } from '../../src/policies/quota/shared-cooldowns.ts';
+import type { CredentialListener, SharedCredential } from '../../src/policies/quota/shared-credential.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { isHeld, type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
 
 const REFUSED = { status: 429, headers: ['Retry-After', '60'] };
@@ -8,6 +13,31 @@ const NO_CREDIT = {
   status: 402,
   classification: { name: 'rule', kind: 'permanent', retryAfterMs: undefined, throttled: true },
 } as const;
+
+const NOTHING_SHARED: SharedCredential = {
+  tokens: () => {
+    throw new Error('no window');
+  },
+  learned: () => {
+    throw new Error('no limit');
+  },
+  replicas: 2,
+  away: false,
+  kept: () => Promise.resolve(undefined),
+  keep: () => undefined,
+  tell: () => undefined,
+  listen: () => undefined,
+  unlisten: () => undefined,
+  claim: () => Promise.resolve(undefined),
+  release: () => undefined,
+};
+
+const NO_DEPS = {
+  wake: () => undefined,
+  pump: () => undefined,
+  onRemote: () => undefined,
+  onLease: () => undefined,
+};
 
 const three = async (world: SharedQuotaWorld) =>
   (await world.replicas(3)) as [QuotaReplica, QuotaReplica, QuotaReplica];
@@ -196,6 +226,31 @@ describe('the probe of a cooldown', () => {
   );
 });
 
+test('the lease of a probe is released after its result was reported', async () => {
+  const clock = new FakeClock();
+  const log: string[] = [];
+  const shared: SharedCredential = {
+    ...NOTHING_SHARED,
+    tell: () => void log.push('reported'),
+    release: () => void log.push('released'),
+  };
+  const report = { name: 'over', ramp: true, leftMsAgo: 0 } as const;
+  const quota = {
+    reports: (_now: number, of?: ReadonlySet<string>) => Array.from(of ?? [], (scope) => [scope, report]),
+  } as unknown as CredentialQuota;
+  const cooldowns = new SharedCooldowns(shared, { ...NO_DEPS, clock, quota: () => quota });
+  cooldowns.changed(WHOLE);
+  cooldowns.released(WHOLE);
+  expect(log).toEqual(['reported', 'released']);
+  // The next report waits for 100 ms.
+  cooldowns.changed(WHOLE);
+  cooldowns.released(WHOLE);
+  await clock.advance(99);
+  expect(log).toHaveLength(2);
+  await clock.advance(1);
+  expect(log).toEqual(['reported', 'released', 'reported', 'released']);
+});
+
 describe('harm that sharing must not do', () => {
   test('another credential is not held', async () => {
     const world = new SharedQuotaWorld();
@@ -306,6 +361,35 @@ describe('harm that sharing must not do', () => {
     await world.close(one);
     await world.pass(50);
     expect(isHeld(shadow)).toBe(false);
+  });
+
+  test('a quota that a reload has dropped receives no reports', async () => {
+    const world = new SharedQuotaWorld();
+    const [one, two] = await three(world);
+    await known(world, [one, two]);
+    two.quota.dropped();
+    world.answer = () => REFUSED;
+    await world.close(one);
+    await world.pass(100);
+    expect(two.cooldowns).toEqual([]);
+  });
+
+  test('a quota that has taken the place of a dropped one receives reports', async () => {
+    const world = new SharedQuotaWorld();
+    const [one, two] = await three(world);
+    const scope = { name: 'api', origin: 'https://api.example.com', account: [] };
+    const credentialOf = two.fleet.credentialsOf(scope, two.quota.options);
+    const heard: string[] = [];
+    const [before, after] = ['before', 'after'].map((name) => ({
+      heard: (text: string) => void heard.push(`${name}: ${text}`),
+      lost: () => undefined,
+    })) as [CredentialListener, CredentialListener];
+    credentialOf('key').listen(before);
+    credentialOf('key').listen(after);
+    credentialOf('key').unlisten(before);
+    one.fleet.credentialsOf(scope, one.quota.options)('key').tell('news');
+    await world.pass(20);
+    expect(heard).toEqual(['after: news']);
   });
 
   test('a changed configuration does not find what was learned with the old one', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { offerCalls, type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
 
 interface Limited {
@@ -65,6 +65,33 @@ describe('a limit that the upstream states', () => {
     await offer(world, replicas, [500, 500], 1_000);
     expect(world.sent.length).toBeGreaterThan(1_500);
     expect(world.messages.length).toBeLessThanOrEqual(2 * 11);
+  });
+
+  test('is written once a second for replicas that start, however often a window begins', async () => {
+    const world = new SharedQuotaWorld();
+    world.answer = (now) => {
+      const reset = ['X-RateLimit-Reset-After', `${(200 - (now % 200)) / 1_000}`];
+      return { status: 200, headers: ['X-RateLimit-Limit', '99', 'X-RateLimit-Remaining', '50', ...reset] };
+    };
+    const write = vi.spyOn(world.store, 'write');
+    await offer(world, await world.replicas(1), [50], 5_000);
+    expect(world.messages.length).toBeGreaterThan(15);
+    expect(write.mock.calls.length).toBeLessThanOrEqual(6);
+    // The latest news is written, too.
+    const { length } = write.mock.calls;
+    await world.pass(1_000);
+    expect(write.mock.calls.length).toBe(length + 1);
+  });
+
+  test('is not reported if it has no reset, because no replica can count it', async () => {
+    const world = new SharedQuotaWorld();
+    world.answer = () => ({
+      status: 200,
+      headers: ['X-RateLimit-Limit', '5000', 'X-RateLimit-Remaining', '4999'],
+    });
+    await offer(world, await world.replicas(2), [20, 20], 1_000);
+    expect(world.sent.length).toBeGreaterThan(30);
+    expect(world.messages).toEqual([]);
   });
 
   test('is used together if replies state no window, so that each replica estimates another length', async () => {

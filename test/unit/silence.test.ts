@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { expectationOf, UsualTimes } from '../../src/policies/silence/usual-times.ts';
+import { UsualTimes } from '../../src/policies/silence/usual-times.ts';
 import { silencePolicies } from '../../src/policies/silence/policy.ts';
 import { UsualTime } from '../../src/policies/silence/usual-time.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -85,9 +85,9 @@ test('memory is bounded: shapes beyond the first 64 count as one', () => {
 });
 
 test('the usual time times four, and no less than some seconds', () => {
-  expect(expectationOf(new UsualTime(), 600_000).patienceMs).toBe(Infinity);
-  expect(expectationOf(usualOf([100, 50]), 600_000).patienceMs).toBe(2_000);
-  expect(within(expectationOf(usualOf([100, 15_000]), 600_000).patienceMs, 60_000)).toBe(true);
+  expect(new UsualTime().expectation(600_000).patienceMs).toBe(Infinity);
+  expect(usualOf([100, 50]).expectation(600_000).patienceMs).toBe(2_000);
+  expect(within(usualOf([100, 15_000]).expectation(600_000).patienceMs, 60_000)).toBe(true);
 });
 
 test('only good answers count, and their time begins when the attempt leaves', async () => {

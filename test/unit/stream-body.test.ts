@@ -204,7 +204,7 @@ test('only a slow client is reported as one, not a reader of compressed events',
   let heldBack = 0;
   upstream.write(gzipSync(randomBytes(40_000)));
   const reply = await replying;
-  reply.body.onHeldBack?.(() => heldBack++);
+  reply.body.onHeldBack?.({ heldBack: () => void heldBack++ });
   const client = new Client();
   reply.body.pipeTo(client);
   upstream.write('more');

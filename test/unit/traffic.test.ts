@@ -157,7 +157,7 @@ test('an outage of an hour is two events, with the number of probes', () => {
 });
 
 test('a cooldown lasts as long as was announced, or until none is active', async () => {
-  const sample = { quotaLeft: 0.25, quotaWaiting: 3, cooldowns: 1, notClosed: [] };
+  const sample = { quotaLeft: 0.25, quotaWaiting: 3, cooldowns: 1 };
   const { clock, traffic, call, series } = world(() => sample);
   const start = (remainingMs: number) =>
     traffic.stateChanged('api', {
@@ -184,20 +184,8 @@ test('a cooldown lasts as long as was announced, or until none is active', async
   expect(series()?.quotaWaiting).toContain(3);
 });
 
-test('a breaker that a reload replaced is closed, as no event says', async () => {
-  const sample = { quotaLeft: undefined, quotaWaiting: 0, cooldowns: 0, notClosed: ['api'] };
-  const { clock, traffic, series } = world(() => sample);
-  traffic.stateChanged('api', breaker('open'));
-  await clock.advance(5_000);
-  expect(series()?.breaker.at(-1)).toBe(2);
-  sample.notClosed = [];
-  await clock.advance(10_000);
-  expect(series()?.breaker.slice(-2)).toEqual([0, 0]);
-  expect(series()?.events).toMatchObject([{ kind: 'open' }, { kind: 'closed', cause: 'reload' }]);
-});
-
 test('an interval of three minutes has the least that was left of a quota', async () => {
-  const sample = { quotaLeft: 0.5, quotaWaiting: 0, cooldowns: 0, notClosed: [] };
+  const sample = { quotaLeft: 0.5, quotaWaiting: 0, cooldowns: 0 };
   const { clock, call, series } = world(() => sample);
   await call(0);
   for (const left of [0.5, 0.2, 0.9]) {

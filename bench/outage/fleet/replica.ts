@@ -1,6 +1,6 @@
 import { ProxyError } from '../../../src/proxy/errors.ts';
 import type { Send } from '../../../src/proxy/pipeline.ts';
-import type { Clock } from '../../../src/runtime/clock.ts';
+import { type Clock, tellTime } from '../../../src/runtime/clock.ts';
 
 /** Starts a process. `clock`: stops when the process is killed. `number`: how many this replica has had before. */
 export type Start = (clock: Clock, number: number) => Send;
@@ -53,7 +53,7 @@ export class Replica {
         const slept = clock.sleep(ms, signal);
         return slept.then(() => (isAlive() ? undefined : new Promise<never>(() => {})));
       },
-      timer: (ms, callback) => clock.timer(ms, () => isAlive() && callback()),
+      timer: (ms, listener) => clock.timer(ms, () => isAlive() && tellTime(listener)),
     };
     return this.#start(own, number);
   }

@@ -132,6 +132,7 @@ export class CallbackHosts implements CallbackRoutes {
       },
       // The receiver recognises a repeat by its webhook-id.
       safe: true,
+      notProcessed: new Set(),
       idempotencyHeader: 'webhook-id',
       send: sendBy(dispatch),
       room: () => Infinity,

@@ -44,6 +44,7 @@ export function durableRoute(parts: DurableParts): DurableRoute | undefined {
     route: route.name,
     options,
     safe: retry.safe,
+    notProcessed: rules.notProcessed,
     clientPartHeader: route.clientPartHeader,
     idempotencyHeader: retry.idempotencyHeader,
     send: sendBy(attemptPipeline(policies, dispatch)),

@@ -1,6 +1,7 @@
 import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { PARKED } from './insert.ts';
+import { JOB_COLUMNS } from './rows.ts';
 import type { Claim, LostClaims } from './store.ts';
 
 /** Maximum number of requests that one claim parks, because other statements wait for it. */
@@ -10,7 +11,7 @@ const PARKED_AT_ONCE = 1_000;
 export function claimBatch(claim: Claim, dialect: Dialect): Statement[] {
   const { sql, params } = claimDue(claim, dialect);
   const park = parkPaused(dialect);
-  if (dialect.writesInWith) return [{ sql: `WITH parked AS (${park}), ${sql}`, params }];
+  if (dialect.writesInWith) return [{ name: 'claim', sql: `WITH parked AS (${park}), ${sql}`, params }];
   return [
     { sql: park, params: [null, null, claim.now] },
     { sql: `WITH ${sql}`, params },
@@ -21,7 +22,7 @@ export function claimBatch(claim: Claim, dialect: Dialect): Statement[] {
 const leaseFrom = (param: string, dialect: Dialect): string =>
   `lease AS MATERIALIZED (SELECT coalesce(CAST(${param} AS BIGINT), ${dialect.now}) AS moment)`;
 
-const WITH_REQUEST = `*,
+const WITH_REQUEST = `${JOB_COLUMNS.join(', ')}, reclaimed,
         (SELECT headers FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS headers,
         (SELECT body FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS body`;
 
@@ -30,9 +31,10 @@ function parkPaused(dialect: Dialect): string {
   return `WITH due AS MATERIALIZED (
         SELECT seq FROM breakwater_job
         WHERE status IN ('queued', 'waiting') AND wake_at <= $3 AND reason IS DISTINCT FROM 'key'
-          AND route IN (SELECT route FROM breakwater_paused ${dialect.share})
+          AND ${dialect.isOneOf('route', `SELECT route FROM breakwater_paused ${dialect.share}`)}
         LIMIT ${PARKED_AT_ONCE} ${dialect.skipLocked})
-      UPDATE breakwater_job SET wake_at = ${PARKED}, reason = 'paused' WHERE seq IN (SELECT seq FROM due)`;
+      UPDATE breakwater_job SET wake_at = ${PARKED}, reason = 'paused'
+      WHERE ${dialect.isOneOf('seq', 'SELECT seq FROM due')}`;
 }
 
 /** Running requests are reclaimed even on a paused route. The route comes first, because it is in the index. */
@@ -46,13 +48,12 @@ const GOES_ON = `(route NOT IN (SELECT route FROM breakwater_paused) OR status =
  */
 function claimDue(claim: Claim, dialect: Dialect): Statement {
   const { owner, now, leaseNow = null, leaseMs, limit, running = [], reclaims = true, except = [] } = claim;
-  const left = except.map((_, i) => `$${i + 8}`).join(', ');
   return {
     sql: `${leaseFrom('$5', dialect)},
       due AS MATERIALIZED (
         SELECT seq FROM breakwater_job
         WHERE wake_at <= (SELECT CASE WHEN moment > $3 THEN moment ELSE CAST($3 AS BIGINT) END FROM lease)
-          ${left && `AND route NOT IN (${left})`} AND ${GOES_ON}
+          AND route NOT IN (${dialect.textsOf('$8')}) AND ${GOES_ON}
           AND CASE WHEN status = 'running'
             THEN CAST($7 AS BIGINT) = 1 AND wake_at <= (SELECT moment FROM lease)
               AND id NOT IN (${dialect.textsOf('$6')})
@@ -63,9 +64,18 @@ function claimDue(claim: Claim, dialect: Dialect): Statement {
         wake_at = (SELECT moment FROM lease) + CAST($2 AS BIGINT),
         reclaimed = CASE WHEN status = 'running' THEN 1 ELSE 0 END,
         started_at = coalesce(started_at, $3)
-      WHERE seq IN (SELECT seq FROM due)
+      WHERE ${dialect.isOneOf('seq', 'SELECT seq FROM due')}
       RETURNING ${WITH_REQUEST}`,
-    params: [owner, leaseMs, now, limit, leaseNow, JSON.stringify(running), reclaims ? 1 : 0, ...except],
+    params: [
+      owner,
+      leaseMs,
+      now,
+      limit,
+      leaseNow,
+      JSON.stringify(running),
+      reclaims ? 1 : 0,
+      JSON.stringify(except),
+    ],
   };
 }
 
@@ -81,6 +91,7 @@ export function claimedStatement({ owners, leaseNow, leaseMs }: LostClaims, dial
 }
 
 export const NEXT_WAKE: Statement = {
+  name: 'next_wake',
   sql: `SELECT wake_at FROM breakwater_job
     WHERE wake_at < ${PARKED} AND ${GOES_ON}
     ORDER BY wake_at LIMIT 1`,

@@ -1,15 +1,18 @@
 /** A column's value. Integers are within ±2^53. */
 export type Value = string | number | Uint8Array | null;
 
-/** An array is a column of several rows. Only PostgreSQL has arrays. */
-export type Param = Value | readonly Value[];
-
 /** SQL that both dialects support, with `$1`, `$2` … for its parameters. */
 export interface Statement {
   readonly sql: string;
-  readonly params: readonly Param[];
+  readonly params: readonly Value[];
+  /**
+   * Set if the SQL is always the same and names its columns: PostgreSQL then plans it once per connection, without its
+   * parameters. A `*` would fail after another replica has added a column.
+   */
+  readonly name?: string;
   /**
    * If a precondition returns no row, the batch is rolled back and ends. Its rows and those of later statements are [].
+   * SQLite: a change without RETURNING counts as one row if it has changed any.
    */
   readonly precondition?: true;
 }

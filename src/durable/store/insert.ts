@@ -47,8 +47,9 @@ export function insertJob(job: NewJob, dialect: Dialect): Statement[] {
   const queue = queueOf(job);
   return [
     ...(queue === null ? [] : dialect.lock(`key:${queue}`)),
-    { sql: INSERT, params: [...columns(job), queue], precondition: true },
+    { name: 'accept', sql: INSERT, params: [...columns(job), queue], precondition: true },
     {
+      name: 'accept_body',
       sql: `INSERT INTO breakwater_request (seq, headers, body) VALUES (${SEQ}, $2, $3)`,
       params: [job.id, JSON.stringify(job.headers), job.body],
     },
@@ -95,10 +96,15 @@ export function keyHolder(job: NewJob): Statement[] {
   const named = 'caller = $1 AND route = $2 AND idempotency_key = $3 AND tenant = $4';
   return [
     {
+      name: 'release_key',
       sql: `UPDATE breakwater_job SET idempotency_key = NULL
         WHERE ${named} AND purge_at <= $5 AND created_at <= $6`,
       params: [...key, job.createdAt, job.createdAt - MIN_KEY_RETENTION_MS],
     },
-    { sql: `SELECT id, fingerprint FROM breakwater_job WHERE ${named}`, params: key },
+    {
+      name: 'key_holder',
+      sql: `SELECT id, fingerprint FROM breakwater_job WHERE ${named}`,
+      params: key,
+    },
   ];
 }

@@ -13,6 +13,50 @@ import type { JobProgress } from './store.ts';
 
 /* Conversion of rows. Their contents were written by the statements of this folder. */
 
+/** The columns that `jobOf` reads, for a statement with a name. */
+export const JOB_COLUMNS = [
+  'seq',
+  'wake_at',
+  'id',
+  'kind',
+  'route',
+  'tenant',
+  'method',
+  'target',
+  'bytes',
+  'sha256',
+  'caller',
+  'idempotency_key',
+  'fingerprint',
+  'upstream_key',
+  'order_key',
+  'labels',
+  'callback_url',
+  'parent',
+  'request_id',
+  'traceparent',
+  'client',
+  'priority',
+  'memo',
+  'created_at',
+  'due_at',
+  'deadline_at',
+  'error_code',
+  'response_status',
+  'status',
+  'reason',
+  'owner',
+  'attempt',
+  'counted',
+  'started_at',
+  'finished_at',
+  'purge_at',
+  'error_title',
+  'response_bytes',
+  'response_truncated',
+  'erased',
+] as const;
+
 export function text(row: Row, column: string): string {
   return row[column] as string;
 }

@@ -1,6 +1,7 @@
 import type { Statement, Value } from './db.ts';
-import { type Column, type Dialect, nameOf, POSTGRES, SQLITE } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
 import { insertJob } from './insert.ts';
+import { arraysOf, type Column, nameOf, tableOf } from './postgres-arrays.ts';
 import { shownText } from './storable.ts';
 import type { Next, Settlement } from './store.ts';
 
@@ -8,10 +9,10 @@ import type { Next, Settlement } from './store.ts';
 export function settleBatch(settlement: Settlement, dialect: Dialect): Statement[] {
   const { id, next, now, callbacks = [] } = settlement;
   const wakes = next.kind === 'end' && settlement.ordered !== false;
-  const [update, ...inserts] = settleAll([settlement], dialect);
+  const [outcome, ...inserts] = settleOne(settlement, dialect);
   return [
     ...(wakes ? dialect.lockOrderOf(id) : []),
-    { ...update, precondition: true },
+    { ...outcome, precondition: true },
     ...inserts,
     ...(wakes ? [wakeNext(id, now)] : []),
     ...callbacks.flatMap((job) => insertJob(job, dialect)),
@@ -23,29 +24,28 @@ export function isShareable({ next, ordered, callbacks = [] }: Settlement): bool
   return callbacks.length === 0 && (next.kind === 'wait' || ordered === false);
 }
 
-/**
- * Stores settlements, at most `dialect.rows` of them. The first statement returns the ids that passed the fence: the
- * request is running, under this owner, at this attempt.
- */
-export function settleAll(
-  settlements: readonly Settlement[],
-  dialect: Dialect,
+/** Stores settlements by one statement of PostgreSQL. It returns the ids and attempts that passed the fence. */
+export function settleTogether(settlements: readonly Settlement[]): Statement {
+  const rows = settlements.map((one) => PARTS.flatMap((part) => part.of(one)));
+  return { name: 'settle', sql: ALL, params: arraysOf(rows, COLUMNS) };
+}
+
+/** The first statement has the fence: the request is running, under this owner, at this attempt. */
+function settleOne(
+  settlement: Settlement,
+  { writesInWith }: Dialect,
 ): [first: Statement, ...rest: Statement[]] {
-  if (dialect.writesInWith)
-    return [
-      { sql: ALL, params: dialect.params(settlements.map((one) => PARTS.flatMap((part) => part.of(one)))) },
-    ];
-  const params = (part: Part, one: Settlement) => [one.id, ...part.of(one)];
+  if (writesInWith) return [settleTogether([settlement])];
+  const { id, entry, response } = settlement;
+  const params = (part: Part) => [id, ...part.of(settlement)];
   return [
-    { sql: UPDATE, params: dialect.params(settlements.map((one) => OUTCOME.of(one))) },
-    ...settlements.flatMap((one) => [
-      ...(one.entry === undefined ? [] : [{ sql: INSERT_ATTEMPT, params: params(ATTEMPT, one) }]),
-      ...(one.response === undefined ? [] : [{ sql: INSERT_RESPONSE, params: params(RESPONSE, one) }]),
-    ]),
+    { sql: UPDATE, params: OUTCOME.of(settlement) },
+    ...(entry === undefined ? [] : [{ sql: INSERT_ATTEMPT, params: params(ATTEMPT) }]),
+    ...(response === undefined ? [] : [{ sql: INSERT_RESPONSE, params: params(RESPONSE) }]),
   ];
 }
 
-/** Columns of the table `settled`, which has one row per settlement, and their values. */
+/** Values of a settlement, by the columns of the table `settled`, which has one row per settlement. */
 interface Part {
   readonly columns: readonly Column[];
   of(settlement: Settlement): Value[];
@@ -155,52 +155,68 @@ const RESPONSE: Part = {
 };
 
 const PARTS = [OUTCOME, ATTEMPT, RESPONSE] as const;
+const COLUMNS = PARTS.flatMap(({ columns }) => columns);
 
-/** Without a new response, the one that is stored stays. */
-const updateFrom = (settled: string, returning: string) => `UPDATE breakwater_job AS job
-  SET status = settled.status, attempt = settled.attempt, counted = job.counted * settled.factor + settled.counts,
-    wake_at = settled.wake_at, due_at = coalesce(settled.wake_at, job.due_at),
-    set_at = CASE WHEN settled.wake_at IS NULL THEN job.set_at ELSE settled.now END,
-    reason = settled.reason, owner = NULL, memo = coalesce(settled.memo, job.memo),
-    finished_at = settled.finished_at, purge_at = settled.purge_at,
-    error_code = settled.error_code, error_title = settled.error_title,
-    response_status = coalesce(settled.reply_status, job.response_status),
-    response_bytes = coalesce(settled.reply_bytes, job.response_bytes),
-    response_truncated = coalesce(settled.reply_cut, job.response_truncated)
-  FROM ${settled}
-  WHERE job.id = settled.job_id AND job.owner = settled.owner AND job.attempt = settled.held AND job.status = 'running'
-  RETURNING ${returning}`;
+/** SQL for a column of a settlement. */
+type ValueOf = (column: string) => string;
+
+/** The fence is in `which`. A request has an owner only while it is running. Without a new response, the one that is stored stays. */
+const update = (of: ValueOf, which: string) => `UPDATE breakwater_job AS job
+  SET status = ${of('status')}, attempt = ${of('attempt')}, counted = job.counted * ${of('factor')} + ${of('counts')},
+    wake_at = ${of('wake_at')}, due_at = coalesce(${of('wake_at')}, job.due_at),
+    set_at = CASE WHEN ${of('wake_at')} IS NULL THEN job.set_at ELSE ${of('now')} END,
+    reason = ${of('reason')}, owner = NULL, memo = coalesce(${of('memo')}, job.memo),
+    finished_at = ${of('finished_at')}, purge_at = ${of('purge_at')},
+    error_code = ${of('error_code')}, error_title = ${of('error_title')},
+    response_status = coalesce(${of('reply_status')}, job.response_status),
+    response_bytes = coalesce(${of('reply_bytes')}, job.response_bytes),
+    response_truncated = coalesce(${of('reply_cut')}, job.response_truncated)
+  ${which}`;
+
+const FENCE: (of: ValueOf) => string = (of) =>
+  `job.id = ${of('job_id')} AND job.owner = ${of('owner')} AND job.attempt = ${of('held')}`;
 
 /** Inserts the columns of a part, whose names begin with the name of the table. A row that exists is replaced. */
-function insertFrom(settled: string, table: 'attempt' | 'response', { columns }: Part, key: string): string {
+function insert(
+  table: 'attempt' | 'response',
+  { columns }: Part,
+  { key, source }: { key: string; source: (columns: readonly string[]) => string },
+): string {
   const theirs = columns.map(nameOf);
   const names = theirs.map((column) => column.slice(table.length + 1));
   const replaced = names.filter((column) => !key.split(', ').includes(column));
-  return `INSERT INTO breakwater_${table} (seq, ${names.join(', ')})
-    SELECT seq, ${theirs.join(', ')} FROM ${settled} WHERE ${theirs[0]} IS NOT NULL
+  return `INSERT INTO breakwater_${table} (seq, ${names.join(', ')}) ${source(theirs)}
     ON CONFLICT (${key}) DO UPDATE SET ${replaced.map((column) => `${column} = excluded.${column}`).join(', ')}`;
 }
 
-const attemptsFrom = (settled: string) => insertFrom(settled, 'attempt', ATTEMPT, 'seq, n');
-const responsesFrom = (settled: string) => insertFrom(settled, 'response', RESPONSE, 'seq');
+const ATTEMPT_KEY = 'seq, n';
+const RESPONSE_KEY = 'seq';
 
-const UPDATE = updateFrom(SQLITE.table('settled', OUTCOME.columns), 'id');
-const oneOf = ({ columns }: Part) =>
-  `(SELECT breakwater_job.seq, settled.* FROM ${SQLITE.table('settled', ['job_id TEXT', ...columns])}
-    JOIN breakwater_job ON id = job_id)`;
-const INSERT_ATTEMPT = attemptsFrom(oneOf(ATTEMPT));
-const INSERT_RESPONSE = responsesFrom(oneOf(RESPONSE));
+/*
+ * SQLite: one settlement, whose values are parameters. UPDATE FROM, RETURNING and INSERT SELECT would need temporary tables, which
+ * cost half as much as all the rest.
+ */
 
-/** All in one statement, which is a transaction by itself. */
-const ALL = `WITH held AS (${updateFrom(
-  POSTGRES.table(
-    'settled',
-    PARTS.flatMap(({ columns }) => columns),
-  ),
-  'job.seq, settled.*',
+const parameterOf: ValueOf = (column) => `$${OUTCOME.columns.findIndex((one) => nameOf(one) === column) + 1}`;
+const UPDATE = update(parameterOf, `WHERE ${FENCE(parameterOf)}`);
+const values = (columns: readonly string[]) =>
+  `VALUES ((SELECT seq FROM breakwater_job WHERE id = $1), ${columns.map((_, i) => `$${i + 2}`).join(', ')})`;
+const INSERT_ATTEMPT = insert('attempt', ATTEMPT, { key: ATTEMPT_KEY, source: values });
+const INSERT_RESPONSE = insert('response', RESPONSE, { key: RESPONSE_KEY, source: values });
+
+/* PostgreSQL: all in one statement, which is a transaction by itself. */
+
+const columnOf: ValueOf = (column) => `settled.${column}`;
+const held = (columns: readonly string[]) =>
+  `SELECT seq, ${columns.join(', ')} FROM held WHERE ${columns[0]} IS NOT NULL`;
+// The index of the ids is the only way to the rows, also for a plan that was made while the table was empty.
+const ALL = `WITH held AS (${update(
+  columnOf,
+  `FROM ${tableOf('settled', COLUMNS)}
+    WHERE job.id = ANY (CAST($1 AS TEXT[])) AND ${FENCE(columnOf)} RETURNING job.seq, settled.*`,
 )}),
-  attempts AS (${attemptsFrom('held')}),
-  responses AS (${responsesFrom('held')})
+  attempts AS (${insert('attempt', ATTEMPT, { key: ATTEMPT_KEY, source: held })}),
+  responses AS (${insert('response', RESPONSE, { key: RESPONSE_KEY, source: held })})
   SELECT job_id AS id, held AS attempt FROM held`;
 
 const LATER = 'due_at > $2 AND due_at > coalesce(set_at, created_at)';

@@ -2,7 +2,7 @@ import { endOfTurn } from '../../runtime/event-loop.ts';
 import { isOfOneRow, type Row, type Statement, StoreError } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { number, text } from './rows.ts';
-import { isShareable, settleAll, settleBatch } from './settle.ts';
+import { isShareable, settleBatch, settleTogether } from './settle.ts';
 import type { Settlement } from './store.ts';
 
 /** Transactions that run at once. Settlements that arrive meanwhile share the next one. */
@@ -67,12 +67,7 @@ export class Settlements {
   async #together(all: readonly Waiting[]): Promise<void> {
     this.#running++;
     try {
-      const results = await this.#run(
-        settleAll(
-          all.map(({ settlement }) => settlement),
-          this.#dialect,
-        ),
-      );
+      const results = await this.#run([settleTogether(all.map(({ settlement }) => settlement))]);
       // A request may be here twice: after a lost lease, this process may have claimed it again.
       const held = new Set(results[0]?.map((row) => `${number(row, 'attempt')} ${text(row, 'id')}`));
       for (const { settlement, resolve } of all)

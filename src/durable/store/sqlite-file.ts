@@ -11,10 +11,10 @@ import {
 import { dirname } from 'node:path';
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { sqliteVersion } from '../../runtime/process.ts';
-import type { Row } from './db.ts';
+import type { Value } from './db.ts';
 import { Reserve } from './reserve.ts';
 import { failureOf, losesDurability } from './sqlite-errors.ts';
-import type { Answer, Failure, SentBatch, SentStatement } from './sqlite-protocol.ts';
+import type { Answer, Failure, SentBatch, SentRows, SentStatement } from './sqlite-protocol.ts';
 import { TamperCheck } from './tamper-check.ts';
 
 /**
@@ -38,7 +38,7 @@ export class SqliteFile {
   readonly #db: DatabaseSync;
   readonly #file: string;
   readonly #texts: string[] = [];
-  readonly #prepared: StatementSync[] = [];
+  readonly #prepared: Prepared[] = [];
   readonly #reserve: Reserve;
   readonly #tamperCheck: TamperCheck;
   #broken: Failure | undefined;
@@ -117,14 +117,21 @@ export class SqliteFile {
     }
   }
 
-  #commit(batches: readonly SentBatch[]): Answer[] {
+  /** Most batches need no savepoint, which costs a copy of each changed page. If one of them fails, all are run again with savepoints. */
+  #commit(batches: readonly SentBatch[], savepoints = false): Answer[] {
+    let runs = false;
     try {
       this.#db.exec('BEGIN IMMEDIATE');
-      const answers = batches.map((batch) => this.#one(batch));
+      runs = true;
+      const answers = batches.map((batch) =>
+        savepoints || isUndoneAlone(batch) ? this.#one(batch) : this.#answer(batch),
+      );
+      runs = false;
       this.#db.exec('COMMIT');
       return answers;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      if (runs && !savepoints && !losesDurability(error)) return this.#commit(batches, true);
       return failed(batches, this.#failure(error));
     }
   }
@@ -166,12 +173,13 @@ export class SqliteFile {
     }
   }
 
+  /** Runs a batch in a savepoint. */
   #one(batch: SentBatch): Answer {
     this.#db.exec('SAVEPOINT batch');
     try {
-      const rows = this.#rows(batch.statements);
+      const answer = this.#answer(batch);
       this.#db.exec('RELEASE batch');
-      return { id: batch.id, rows };
+      return answer;
     } catch (error) {
       // A full disk, for example, rolls back the whole transaction with all its batches.
       if (!this.#db.isTransaction) throw error;
@@ -180,19 +188,27 @@ export class SqliteFile {
     }
   }
 
-  #rows(statements: readonly SentStatement[]): readonly (readonly Row[])[] {
-    const rows: Row[][] = statements.map(() => []);
-    for (const [i, { text, params, precondition }] of statements.entries()) {
-      rows[i] = this.#statement(text).all(...params) as Row[];
-      if (!precondition || rows[i].length > 0) continue;
-      this.#db.exec('ROLLBACK TO batch');
+  #answer({ id, statements }: SentBatch): Answer {
+    const tables = statements.map(() => NOTHING);
+    for (const [i, sent] of statements.entries()) {
+      const found = (tables[i] = rowsOf(this.#statement(sent.text), sent));
+      if (!sent.precondition || found.rows.length > 0) continue;
+      // Alone, it has changed nothing.
+      if (i > 0) this.#db.exec('ROLLBACK TO batch');
       break;
     }
-    return rows;
+    return { id, tables };
   }
 
-  #statement(text: number): StatementSync {
-    return (this.#prepared[text] ??= this.#db.prepare(this.#texts[text] as string));
+  #statement(text: number): Prepared {
+    let prepared = this.#prepared[text];
+    if (prepared === undefined) {
+      const statement = this.#db.prepare(this.#texts[text] as string);
+      statement.setReturnArrays(true);
+      const columns = statement.columns().map(({ name }) => name);
+      this.#prepared[text] = prepared = { statement, columns };
+    }
+    return prepared;
   }
 
   /** Takes the lock and checks that the WAL is writable. On a full disk it releases pieces of the reserve. */
@@ -244,6 +260,28 @@ export class SqliteFile {
     if (i >= 0 && (parts[i] ?? 0) < (OLDEST[i] as number))
       throw new Error(`needs SQLite ${OLDEST.join('.')} or newer, but this node has ${sqliteVersion}`);
   }
+}
+
+/** Whether a precondition undoes statements before it, but no other batch. */
+const isUndoneAlone = ({ statements }: SentBatch): boolean =>
+  statements.some(({ precondition }, i) => precondition && i > 0);
+
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly columns: readonly string[];
+}
+
+const NOTHING: SentRows = { columns: [], rows: [] };
+const CHANGED: SentRows = { columns: [], rows: [[]] };
+
+/** RETURNING costs a temporary table, so a precondition may do without it. */
+function rowsOf(
+  { statement, columns }: Prepared,
+  { params, precondition }: Pick<SentStatement, 'params' | 'precondition'>,
+): SentRows {
+  if (precondition && columns.length === 0) return statement.run(...params).changes > 0 ? CHANGED : NOTHING;
+  const rows = statement.all(...params) as unknown as Value[][];
+  return rows.length === 0 ? NOTHING : { columns, rows };
 }
 
 /**

@@ -57,7 +57,7 @@ function commit(db: SqliteFile, batches: readonly SentBatch[]): void {
   const commitMs = systemClock.now() - begunAt;
   const transfer: ArrayBuffer[] = [];
   for (const answer of answers)
-    if ('rows' in answer) for (const rows of answer.rows) addTransfers(rows, transfer);
+    if ('tables' in answer) for (const table of answer.tables) addTransfers(table, transfer);
   send({ kind: 'answers', answers, commitMs }, transfer);
 }
 

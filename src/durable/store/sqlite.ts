@@ -13,6 +13,7 @@ import {
   type Answer,
   type FromWorker,
   type SentBatch,
+  type SentRows,
   type ToWorker,
   transferable,
   type WorkerData,
@@ -35,6 +36,16 @@ export async function openSqlite(file: string, options: DbOptions = {}): Promise
   const db = new SqliteDb(worker, file, options);
   await db.opened;
   return db;
+}
+
+/** A copy of an object that has all names is made faster than one by name. */
+function rowsOf({ columns, rows }: SentRows): Row[] {
+  const empty = Object.fromEntries(columns.map((name) => [name, null]));
+  return rows.map((values) => {
+    const row: Record<string, Value> = { ...empty };
+    for (const [i, name] of columns.entries()) row[name] = values[i] ?? null;
+    return row;
+  });
 }
 
 /** The main thread's side. Sends the batches of one event loop turn as one message, and distributes the answers. */
@@ -80,7 +91,7 @@ class SqliteDb implements Db {
     const answer = await this.#ask((id) =>
       this.#gather({ id, statements: statements.map(this.#sent), purpose }),
     );
-    return 'rows' in answer ? answer.rows : [];
+    return 'tables' in answer ? answer.tables.map(rowsOf) : [];
   }
 
   async backup(file: string): Promise<void> {
@@ -131,8 +142,7 @@ class SqliteDb implements Db {
 
   readonly #sent = ({ sql, params, precondition }: Statement): SentBatch['statements'][number] => ({
     text: this.#textOf(sql),
-    // No statement for SQLite has an array.
-    params: (params as readonly Value[]).map(this.#transferable),
+    params: params.map(this.#transferable),
     precondition: precondition === true,
   });
 

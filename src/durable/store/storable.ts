@@ -1,4 +1,4 @@
-import type { Param, Value } from './db.ts';
+import type { Value } from './db.ts';
 
 /*
  * Every parameter passes `storable`, in `SqlStore` only. PostgreSQL refuses U+0000 and lone surrogates in text.
@@ -8,11 +8,7 @@ import type { Param, Value } from './db.ts';
 /** Replaces characters that databases cannot store. */
 const REPLACEMENT = '\uFFFD';
 
-export function storable(param: Param): Param {
-  return Array.isArray(param) ? param.map(storableValue) : storableValue(param as Value);
-}
-
-function storableValue(value: Value): Value {
+export function storable(value: Value): Value {
   if (typeof value === 'number') return Math.round(value);
   return typeof value === 'string' ? storableText(value) : value;
 }

@@ -1,10 +1,17 @@
-import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
+import {
+  type BodyEnd,
+  type BodySink,
+  type EndListener,
+  type ReplyBody,
+  tellEnd,
+  type Trailers,
+} from '../reply.ts';
 
 /** A body in memory. Its chunks can be shared by several bodies. */
 export class MemoryBody implements ReplyBody {
   readonly #chunks: readonly Uint8Array[];
   readonly #trailers: Trailers;
-  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+  readonly #listeners: EndListener[] = [];
   #next = 0;
   #end: BodyEnd | undefined;
 
@@ -36,14 +43,14 @@ export class MemoryBody implements ReplyBody {
     this.#finish('discarded');
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     if (this.#end === undefined) this.#listeners.push(listener);
-    else listener(this.#end);
+    else tellEnd(listener, this.#end);
   }
 
   #finish(end: BodyEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    for (const listener of this.#listeners.splice(0)) listener(end);
+    for (const listener of this.#listeners.splice(0)) tellEnd(listener, end);
   }
 }

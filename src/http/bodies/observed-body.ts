@@ -1,4 +1,11 @@
-import { type BodyEnd, type BodySink, isWhole, type ReplyBody, type Trailers } from '../reply.ts';
+import {
+  type BodySink,
+  type EndListener,
+  type HeldBackListener,
+  isWhole,
+  type ReplyBody,
+  type Trailers,
+} from '../reply.ts';
 
 /** Reads a copy of a body while it passes. */
 export interface BodyObserver {
@@ -40,11 +47,11 @@ export class ObservedBody implements ReplyBody, BodySink {
     this.#body.abort?.(reason);
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     this.#body.onEnd(listener);
   }
 
-  onHeldBack(listener: () => void): void {
+  onHeldBack(listener: HeldBackListener): void {
     this.#body.onHeldBack?.(listener);
   }
 

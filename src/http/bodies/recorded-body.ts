@@ -1,6 +1,6 @@
 import type { Abort } from '../../runtime/abort.ts';
 import type { ByteBudget } from '../byte-budget.ts';
-import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../reply.ts';
+import type { BodySink, EndListener, ReplyBody, Trailers } from '../reply.ts';
 import { BodyBuffer } from './body-buffer.ts';
 
 /** The content of a complete body. */
@@ -52,7 +52,7 @@ export class RecordedBody implements ReplyBody, BodySink {
     else this.#body.pipeTo(this);
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     this.#body.onEnd(listener);
   }
 

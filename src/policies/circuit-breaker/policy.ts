@@ -106,5 +106,5 @@ class PermittedAttempt implements After, SuspicionListener {
 /** A body of unknown length may be a stream that lasts for hours, so the result cannot wait for its end. */
 function isOpenEnded({ headers }: Reply): boolean {
   if (headerOf(headers, 'content-length') === undefined) return true;
-  return headerOf(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream') === true;
+  return /^text\/event-stream/i.test(headerOf(headers, 'content-type') ?? '');
 }

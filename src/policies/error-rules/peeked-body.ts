@@ -1,6 +1,6 @@
 import { BodyBuffer } from '../../http/bodies/body-buffer.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
-import type { BodyEnd, BodySink, ReplyBody, Trailers } from '../../http/reply.ts';
+import type { BodySink, EndListener, HeldBackListener, ReplyBody, Trailers } from '../../http/reply.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
 /** The most bytes of a body that are read ahead and buffered. */
@@ -67,11 +67,11 @@ export class PeekedBody implements ReplyBody, BodySink {
     this.#body.abort?.(reason);
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     this.#body.onEnd(listener);
   }
 
-  onHeldBack(listener: () => void): void {
+  onHeldBack(listener: HeldBackListener): void {
     this.#body.onHeldBack?.(listener);
   }
 

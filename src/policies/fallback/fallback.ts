@@ -57,7 +57,7 @@ export function fallback(options: FallbackOptions, deps: FallbackDeps): Wrapper 
           (await others?.ask(first.processed, failures, call, attempt)) ?? {};
         const noted = answer === undefined ? result : 'answered';
         if (noted !== undefined) call.journal.note('fallback', noted);
-        if (answer === undefined) return failures.lastWord();
+        if (answer === undefined) return failures.lastWord(call);
         failures.discard();
         return answer;
       } finally {
@@ -110,7 +110,7 @@ class Others {
       call.journal.note('fallback_failed', `${to.upstream} ${shortly(outcome)}`);
       result = 'failed';
       processed ||= asked.processed;
-      failures.add(outcome);
+      failures.add({ outcome, upstream: to.upstream });
     }
     return { result };
   }
@@ -166,12 +166,18 @@ function mayBeProcessed(
   return kind !== 'not_processed' && kind !== 'credential_refused' && notProcessed?.has(status) !== true;
 }
 
+/** The failed outcome at another upstream. */
+interface FailedThere {
+  readonly outcome: Outcome;
+  readonly upstream: string;
+}
+
 /** The failed outcomes of one call. They hold no connection while a further upstream is asked. */
 class Failures {
   readonly #first: Outcome;
   readonly #memory: ByteBudget;
   #buffered: BufferedReply | undefined;
-  #latest: Outcome | undefined;
+  #latest: FailedThere | undefined;
 
   constructor(first: Outcome, memory: ByteBudget) {
     this.#first = first;
@@ -181,26 +187,30 @@ class Failures {
   /** Frees the connections. */
   buffer(): void {
     if (this.#first.kind === 'reply') this.#buffered ??= new BufferedReply(this.#first.reply, this.#memory);
-    discard(this.#latest);
+    discard(this.#latest?.outcome);
     this.#latest = undefined;
   }
 
-  add(outcome: Outcome): void {
-    this.#latest = outcome;
+  add(latest: FailedThere): void {
+    this.#latest = latest;
   }
 
   /** The first upstream's error or reply, because the call was meant for it. The latest outcome if that reply could not be buffered. */
-  lastWord(): Reply {
+  lastWord({ journal }: Pick<Call, 'journal'>): Reply {
     const reply = this.#buffered?.take();
-    if (reply === undefined && this.#buffered !== undefined && this.#latest !== undefined)
-      return unwrap(this.#latest);
-    discard(this.#latest);
+    if (reply === undefined && this.#buffered !== undefined && this.#latest !== undefined) {
+      const { outcome, upstream } = this.#latest;
+      const other = { ...unwrap(outcome), origin: 'fallback' } as const;
+      journal.note('fallback_to', upstream);
+      return other;
+    }
+    discard(this.#latest?.outcome);
     return reply ?? unwrap(this.#first);
   }
 
   discard(): void {
     if (this.#buffered === undefined) discard(this.#first);
-    discard(this.#latest);
+    discard(this.#latest?.outcome);
   }
 
   /** Frees the memory. */

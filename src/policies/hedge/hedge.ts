@@ -1,9 +1,9 @@
 import type { Reply } from '../../http/reply.ts';
-import type { StartListener } from '../../proxy/attempt.ts';
+import type { Attempt, StartListener } from '../../proxy/attempt.ts';
 import type { AttemptWatch, SuspicionListener } from '../../proxy/attempt-watch.ts';
 import { type Call, isRead } from '../../proxy/call.ts';
 import type { HedgeResult } from '../../proxy/notes.ts';
-import type { Receiver, Relay } from '../../proxy/pipeline.ts';
+import type { Dispatch, Receiver, Relay } from '../../proxy/pipeline.ts';
 import { Abort } from '../../runtime/abort.ts';
 import { type HedgeDeps, refusalOf, type SecondDeps } from './deps.ts';
 import type { HedgeOptions } from './options.ts';
@@ -79,17 +79,25 @@ export function hedgeStuck(deps: SecondDeps): Relay {
 }
 
 /** An attempt that becomes the first of a race when it seems to hang. Most attempts never do, so the race is created only then. */
-class LoneAttempt implements Receiver, StartListener, SuspicionListener {
-  readonly #sent: Sent;
+class LoneAttempt implements Sent, Receiver, StartListener, SuspicionListener {
+  readonly next: Dispatch;
+  readonly call: Call;
+  readonly attempt: Attempt;
+  readonly signal: Abort;
+  readonly receiver: Receiver;
   readonly #deps: RaceDeps;
   #race: Race | undefined;
 
-  constructor(sent: Sent, deps: RaceDeps) {
-    this.#sent = sent;
+  constructor({ next, call, attempt, signal, receiver }: Sent, deps: RaceDeps) {
+    this.next = next;
+    this.call = call;
+    this.attempt = attempt;
+    this.signal = signal;
+    this.receiver = receiver;
     this.#deps = deps;
-    sent.attempt.startListener = this;
+    attempt.startListener = this;
     // Its own, so that the attempt can be cut.
-    sent.attempt.signal = new Abort(sent.signal);
+    attempt.signal = new Abort(signal);
   }
 
   started(watch: AttemptWatch | undefined): void {
@@ -97,8 +105,7 @@ class LoneAttempt implements Receiver, StartListener, SuspicionListener {
   }
 
   suspected(watch: AttemptWatch): void {
-    const { attempt } = this.#sent;
-    const race = new Race(this.#sent, attempt, this.#deps);
+    const race = new Race(this, this.attempt, this.#deps);
     this.#race = race;
     const trigger = new StuckTrigger(race, watch, this.#deps.clock);
     race.join(trigger);
@@ -106,10 +113,10 @@ class LoneAttempt implements Receiver, StartListener, SuspicionListener {
   }
 
   replied(reply: Reply): void {
-    (this.#race?.first ?? this.#sent.receiver).replied(reply);
+    (this.#race?.first ?? this.receiver).replied(reply);
   }
 
   failed(error: unknown): void {
-    (this.#race?.first ?? this.#sent.receiver).failed(error);
+    (this.#race?.first ?? this.receiver).failed(error);
   }
 }

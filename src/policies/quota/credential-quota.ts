@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import type { Random } from '../../runtime/random.ts';
+import type { CallReservation } from './call-reservation.ts';
 import { ClientShare } from './client-share.ts';
 import { Limiter, type CallContext, type LimiterOptions, type MeterKey } from './limiter.ts';
 import type { Seer, Throttling } from './cooldown.ts';
@@ -18,13 +19,16 @@ import type { LearnedUnits } from './shared-credential.ts';
 import { SharedLimits } from './shared-limits.ts';
 import type { TokenSource } from './token-source.ts';
 import type { Throughput } from './throughput.ts';
-import { type CallReservation, type LimiterReservation, observe, ScopedLimiter } from './scoped-limiter.ts';
+import { ScopedLimiter } from './scoped-limiter.ts';
 
 /** The most scopes of one credential with known limits. The least recently used one is forgotten first. */
 const MAX_SCOPES = 64;
 
 /** The most path shapes whose resource is known. */
 const MAX_SHAPES = 256;
+
+/** Without it, lru-cache makes an object for the options of each look-up. */
+const PLAINLY = {};
 
 /** A resource with this many shapes is assumed for every unknown shape. */
 const DEFAULT_SHAPES = 2;
@@ -125,11 +129,12 @@ export class CredentialQuota {
 
   #limiterFor(shape: string): ScopedLimiter {
     const scope = this.#resources.get(shape);
-    if (scope !== undefined) return new ScopedLimiter(scope, this.#whole, this.#parts.get(scope), false);
-    const known = this.#usual === undefined ? undefined : this.#parts.get(this.#usual);
+    if (scope !== undefined)
+      return new ScopedLimiter(scope, this.#whole, this.#parts.get(scope, PLAINLY), false);
+    const known = this.#usual === undefined ? undefined : this.#parts.get(this.#usual, PLAINLY);
     if (known !== undefined && this.#usual !== undefined)
       return new ScopedLimiter(this.#usual, this.#whole, known, true);
-    return new ScopedLimiter(shape, this.#whole, this.#parts.get(shape), false);
+    return new ScopedLimiter(shape, this.#whole, this.#parts.get(shape, PLAINLY), false);
   }
 
   /** Undefined for a client without a share of its own. A changed share begins again. */
@@ -147,16 +152,14 @@ export class CredentialQuota {
     this.#served.count(now);
     const scope = this.#scopeOf(readings, seen.shape);
     const { held, startedAt } = seen;
-    this.#whole.answered(startedAt, held?.whole.reservation, now);
+    this.#whole.answered(startedAt, held?.whole, now);
     this.#whole.countReply(readings.length > 0);
-    const part = this.#parts.peek(scope);
-    part?.answered(startedAt, reservationAt(held?.part, part), now);
+    const part = this.#parts.peek(scope, PLAINLY);
+    part?.answered(startedAt, held?.at(part), now);
     part?.countReply(readings.length > 0);
-    // The assumed scope was wrong, so its probe has no result.
-    if (held?.part?.reservation.probe === true && held.part.limiter !== part)
-      held.part.limiter.cooldown.releaseProbe(now);
+    held?.confirm(part, now);
     this.#learn(readings, scope, seen, now);
-    observe(held, false, now);
+    held?.observe(false, now);
   }
 
   /** Call for a reply that throttles. Returns the limiter whose cooldown it starts. */
@@ -171,9 +174,8 @@ export class CredentialQuota {
     const narrow = this.#narrow(scope);
     for (const one of [this.#whole, narrow]) one.trustReadings(now);
     this.#learn(readings, scope, seen, now);
-    observe(held, true, now);
-    if (held?.part?.reservation.probe === true && held.part.limiter !== narrow)
-      held.part.limiter.cooldown.releaseProbe(now);
+    held?.observe(true, now);
+    held?.confirm(narrow, now);
     const full: Throttling = { ...throttling, startedAt, scope };
     // A spent budget concerns the whole credential, not one path.
     const own = throttling.cause !== 'permanent' && narrow.refused(full, now);
@@ -189,7 +191,7 @@ export class CredentialQuota {
 
   /** The limiter of a scope (`WHOLE`: of the credential); undefined if nothing is known about it. */
   limiterAt(scope: string): Limiter | undefined {
-    return scope === WHOLE ? this.#whole : this.#parts.peek(scope);
+    return scope === WHOLE ? this.#whole : this.#parts.peek(scope, PLAINLY);
   }
 
   /** The cooldowns of these scopes, or of all, for other replicas. */
@@ -280,7 +282,7 @@ export class CredentialQuota {
   /** The limiter that learns the limits of a scope. */
   #narrow(scope: string): Limiter {
     if (this.#options.scope === 'credential' && !scope.startsWith('resource ')) return this.#whole;
-    let part = this.#parts.get(scope);
+    let part = this.#parts.get(scope, PLAINLY);
     if (part === undefined) {
       part = this.#newLimiter(scope);
       this.#parts.set(scope, part);
@@ -316,10 +318,6 @@ function replicasOf(replicas: CredentialReplicas, scope: string): Replicas {
   };
 }
 
-function reservationAt(held: LimiterReservation | undefined, limiter: Limiter | undefined) {
-  return held?.limiter === limiter ? held?.reservation : undefined;
-}
-
 function contextOf(seen: SeenReply, limiter: Limiter): CallContext {
   return { startedAt: seen.startedAt, unseen: unseenBy(seen, limiter), cost: seen.cost };
 }
@@ -327,8 +325,6 @@ function contextOf(seen: SeenReply, limiter: Limiter): CallContext {
 /** If the attempt reserved nothing at a limiter, every call that the limiter admitted came later. */
 function unseenBy({ held, unseen }: SeenReply, limiter: Limiter): number {
   if (held === undefined) return unseen + limiter.admitted;
-  const { part, whole } = held;
-  return part?.limiter === limiter
-    ? limiter.unseen(part.reservation)
-    : whole.limiter.unseen(whole.reservation);
+  const reservation = held.at(limiter) ?? held.whole;
+  return reservation.limiter.unseen(reservation);
 }

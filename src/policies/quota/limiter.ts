@@ -25,7 +25,9 @@ interface Window extends Pick<QuotaWindow, 'name' | 'limit' | 'counts'> {
 }
 
 /** The tokens that one attempt has reserved at one limiter. */
-export interface Reservation {
+export class Reservation {
+  readonly limiter: Limiter;
+  /** When the tokens were taken. */
   readonly at: number;
   readonly cost: number;
   /** The attempt is the probe of a cooldown. */
@@ -34,8 +36,33 @@ export interface Reservation {
   readonly testsMeters: boolean;
   /** By window, if units are leased; undefined otherwise. */
   readonly receipts: readonly unknown[] | undefined;
-  /** When the attempt left, and the number of attempts that had left by then; undefined before. */
-  sent: { readonly at: number; readonly mark: number } | undefined;
+  /** When the attempt left; undefined before. */
+  sentAt: number | undefined = undefined;
+  /** The number of attempts that had left by then. */
+  mark = 0;
+
+  constructor(
+    limiter: Limiter,
+    at: number,
+    { cost, probe, testsMeters, receipts }: Pick<Reservation, 'cost' | 'probe' | 'testsMeters' | 'receipts'>,
+  ) {
+    this.limiter = limiter;
+    this.at = at;
+    this.cost = cost;
+    this.probe = probe;
+    this.testsMeters = testsMeters;
+    this.receipts = receipts;
+  }
+
+  /** Whether the attempt must wait again, because of a limit learned since it was admitted. */
+  isHeld(now: number): boolean {
+    return this.limiter.holds(this, now);
+  }
+
+  /** The next attempt may be the probe. */
+  releaseProbe(now: number): void {
+    if (this.probe) this.limiter.cooldown.releaseProbe(now);
+  }
 }
 
 /** The attempt that brought a reading. `unseen`: calls that the upstream cannot have counted yet; each is assumed to cost as much. */
@@ -177,7 +204,7 @@ export class Limiter {
     this.#admitted++;
     this.#onChange?.();
     const probe = this.cooldown.admit(now, uncovered);
-    return { at: now, cost, probe, testsMeters: tests, receipts, sent: undefined };
+    return new Reservation(this, now, { cost, probe, testsMeters: tests, receipts });
   }
 
   /** How many calls wait, and the cost of the first of them. */
@@ -200,12 +227,13 @@ export class Limiter {
 
   /** Call when the attempt leaves. */
   start(reservation: Reservation, now: number): void {
-    reservation.sent = { at: now, mark: ++this.#started };
+    reservation.sentAt = now;
+    reservation.mark = ++this.#started;
   }
 
   /** Call when an attempt has a result, before anything is learned from it. */
-  finish({ sent }: Reservation): void {
-    if (sent !== undefined) this.#finished++;
+  finish({ sentAt }: Reservation): void {
+    if (sentAt !== undefined) this.#finished++;
   }
 
   /** Call if nothing of the attempt reached the upstream. */
@@ -214,23 +242,24 @@ export class Limiter {
     for (const [i, { counts, tokens }] of this.#windows.entries())
       tokens.refund(unitsOf(counts, reservation.cost), reservation.receipts?.[i]);
     for (const meter of this.#meters)
-      meter.refund(unitsOf(meter.unit, reservation.cost), reservation.at, reservation.sent?.at);
+      meter.refund(unitsOf(meter.unit, reservation.cost), reservation.at, reservation.sentAt);
     // An attempt that had left stays counted, because later marks build on the count.
-    if (reservation.sent === undefined) this.#admitted--;
-    if (reservation.probe) this.cooldown.releaseProbe(now);
+    if (reservation.sentAt === undefined) this.#admitted--;
+    reservation.releaseProbe(now);
   }
 
   /** Call when the reply of an attempt that left has stated its real cost. */
-  correct({ at, cost, sent }: Reservation, actual: number, now: number): void {
+  correct({ at, cost, sentAt }: Reservation, actual: number, now: number): void {
     this.#onChange?.();
     for (const { counts, tokens } of this.#windows) if (counts === 'cost') tokens.correct(cost, actual);
-    const sentAt = { takenAt: at, leftAt: sent?.at ?? now };
-    for (const meter of this.#meters) if (meter.unit === 'cost') meter.correct(cost, actual, sentAt, now);
+    const times = { takenAt: at, leftAt: sentAt ?? now };
+    for (const meter of this.#meters) if (meter.unit === 'cost') meter.correct(cost, actual, times, now);
   }
 
   /** How many have been let through that the upstream cannot have seen when it answered `taken`. */
   unseen(reservation: Reservation): number {
-    return this.#admitted - (reservation.sent?.mark ?? this.#started);
+    const { mark, sentAt } = reservation;
+    return this.#admitted - (sentAt === undefined ? this.#started : mark);
   }
 
   /** As `learn`, of a reading that another replica has seen, of an attempt that left at `startedAt`. */
@@ -264,10 +293,12 @@ export class Limiter {
     if (meterOf(reading, this.#distrusted) !== undefined) return false;
     const meter = meterOf(reading, this.#meters) ?? this.#added(reading);
     if (meter === undefined) return false;
-    const known = meter.isGuessed === true ? undefined : meter.remaining(now);
+    const known = statedRest(meter, now);
     const units = Math.min(unitsOf(meter.unit, cost), reading.limit ?? Infinity);
     const unanswered = (this.#admitted - this.#finished) * units;
     meter.learn(reading, { startedAt, unseen: unseen * units, unanswered }, now);
+    // Without a reset, or from a window that is over, a reading is of no use, here and at other replicas.
+    if (statedRest(meter, now) === undefined) return false;
     return known === undefined || (reading.remaining === 0 && known > 0);
   }
 
@@ -287,9 +318,9 @@ export class Limiter {
   }
 
   /** Call for the result of an attempt, after its reading was learned. A test says nothing about the rate of a meter. */
-  observe({ cost, sent, testsMeters }: Reservation, refused: boolean, now: number): void {
-    if (sent === undefined || testsMeters) return;
-    for (const meter of this.#meters) meter.observe(unitsOf(meter.unit, cost), sent.at, refused, now);
+  observe({ cost, sentAt, testsMeters }: Reservation, refused: boolean, now: number): void {
+    if (sentAt === undefined || testsMeters) return;
+    for (const meter of this.#meters) meter.observe(unitsOf(meter.unit, cost), sentAt, refused, now);
   }
 
   /** Removes the meter of a reading that does not hold here. */
@@ -370,6 +401,10 @@ export class Limiter {
 }
 
 const unitsOf = (counts: QuotaWindow['counts'], cost: number): number => (counts === 'calls' ? 1 : cost);
+
+/** Units that are left, as the upstream has stated for the current window; undefined if it has not. */
+const statedRest = (meter: Meter, now: number): number | undefined =>
+  meter.isGuessed === true ? undefined : meter.remaining(now);
 
 export type MeterKey = Pick<Meter, 'bucket' | 'policy'>;
 

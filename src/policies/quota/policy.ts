@@ -6,12 +6,12 @@ import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { After, Hook } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import type { CallReservation } from './call-reservation.ts';
 import { costReader, type ReadCost } from './cost-reader.ts';
 import type { SeenReply } from './credential-quota.ts';
 import type { Demand } from './demand.ts';
 import type { QuotaQueue } from './quota-queue.ts';
 import type { Quota } from './quota.ts';
-import { type CallReservation, correct, finish, refund, releaseProbe, start } from './scoped-limiter.ts';
 
 /** Thrown by the inner part for an admitted attempt that has to wait again. The outer part handles it. */
 const REQUEUED = new Error('sent back to the quota queue');
@@ -69,9 +69,16 @@ class Admission implements Hook {
   #enter(call: Call, attempt: Attempt, { cost, shape }: Demand, again: boolean): After | Promise<After> {
     const queue = this.#quota.queueOf(call);
     const entered = queue.enter(call, attempt, { shape, cost }, again);
-    const admitted = (held: CallReservation) =>
-      reserve(attempt, new AdmittedAttempt({ call, attempt, queue, held, shape }, this.#quota, this.#deps));
-    return entered instanceof Promise ? entered.then(admitted) : admitted(entered);
+    if (entered instanceof Promise) return this.#admitLater(entered, { call, attempt, queue, shape });
+    return this.#admit({ call, attempt, queue, held: entered, shape });
+  }
+
+  async #admitLater(wait: Promise<CallReservation>, entered: Omit<Admitted, 'held'>): Promise<After> {
+    return this.#admit({ ...entered, held: await wait });
+  }
+
+  #admit(admitted: Admitted): After {
+    return reserve(admitted.attempt, new AdmittedAttempt(admitted, this.#quota, this.#deps));
   }
 }
 
@@ -128,30 +135,38 @@ interface Admitted {
 }
 
 export class AdmittedAttempt implements After {
-  readonly #admitted: Admitted;
+  readonly #call: Call;
+  readonly #attempt: Attempt;
+  readonly #queue: QuotaQueue;
+  readonly #held: CallReservation;
+  readonly #shape: string;
   readonly #quota: Quota;
   readonly #deps: QuotaPolicyDeps;
 
-  constructor(admitted: Admitted, quota: Quota, deps: QuotaPolicyDeps) {
-    this.#admitted = admitted;
+  constructor({ call, attempt, queue, held, shape }: Admitted, quota: Quota, deps: QuotaPolicyDeps) {
+    this.#call = call;
+    this.#attempt = attempt;
+    this.#queue = queue;
+    this.#held = held;
+    this.#shape = shape;
     this.#quota = quota;
     this.#deps = deps;
   }
 
   /** False if a limit learned since then holds it. */
   start(): boolean {
-    return start(this.#admitted.held, this.#deps.clock.now());
+    return this.#held.start(this.#deps.clock.now());
   }
 
   replied(reply: Reply): Reply | undefined {
-    const { call, queue, held, shape } = this.#admitted;
+    const held = this.#held;
     const now = this.#deps.clock.now();
-    finish(held);
-    const { limiter, reservation } = held.whole;
-    const startedAt = reservation.sent?.at ?? now;
-    const seen: SeenReply = { startedAt, unseen: limiter.unseen(reservation), cost: held.cost, shape, held };
-    if (!this.#quota.observe(call, reply, seen, now)) releaseProbe(held, now);
-    queue.pump();
+    held.finish();
+    const { cost, limiter, sentAt = now } = held.whole;
+    const unseen = limiter.unseen(held.whole);
+    const seen: SeenReply = { startedAt: sentAt, unseen, cost, shape: this.#shape, held };
+    if (!this.#quota.observe(this.#call, reply, seen, now)) held.releaseProbe(now);
+    this.#queue.pump();
     return this.#withCost(reply);
   }
 
@@ -165,28 +180,28 @@ export class AdmittedAttempt implements After {
   }
 
   #costWasRead(read: ReadCost): void {
-    const { call, queue, held } = this.#admitted;
-    const { journal } = call;
+    const held = this.#held;
+    const { journal } = this.#call;
     // A part that is not stated is unknown, so the cost does not fall below the estimate.
     const cost = read.result === 'read' ? read.cost : Math.max(read.cost, held.cost);
     journal.note('cost_reading', read.result);
     journal.note('estimated_cost', held.cost);
     journal.note('cost', cost);
     if (cost === held.cost) return;
-    correct(held, cost, this.#deps.clock.now());
-    queue.pump();
+    held.correct(cost, this.#deps.clock.now());
+    this.#queue.pump();
   }
 
   failed(error: unknown): 'again' | void {
-    const { attempt, queue, held } = this.#admitted;
+    const held = this.#held;
     const now = this.#deps.clock.now();
-    finish(held);
-    const { sent } = held.whole.reservation;
-    const unsent = sent === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
-    if (unsent) refund(held, now);
-    else releaseProbe(held, now);
-    queue.pump();
-    return againIfRequeued(error, attempt);
+    held.finish();
+    const unsent =
+      held.whole.sentAt === undefined || (error instanceof ProxyError && error.sent === 'not_sent');
+    if (unsent) held.refund(now);
+    else held.releaseProbe(now);
+    this.#queue.pump();
+    return againIfRequeued(error, this.#attempt);
   }
 }
 

@@ -4,11 +4,12 @@ import { ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/journal.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { FairQueue, type Turn } from '../../runtime/fair-queue.ts';
+import type { CallReservation } from './call-reservation.ts';
 import type { CredentialQuota } from './credential-quota.ts';
 import type { Demand } from './demand.ts';
 import { TOLERANCE_MS } from './meter.ts';
 import { FIRST, QueueScan } from './queue-scan.ts';
-import type { Ahead, CallReservation, ScopedLimiter } from './scoped-limiter.ts';
+import type { Ahead, ScopedLimiter } from './scoped-limiter.ts';
 
 export interface QuotaQueueOptions {
   readonly clock: Clock;

@@ -57,6 +57,15 @@ interface ReplyNews {
   readonly throttling: ReturnType<typeof throttlingOf>;
 }
 
+interface LatestCredential {
+  /** The values of its header fields. */
+  readonly values: readonly (string | undefined)[];
+  /** '' for calls without a credential. */
+  readonly hash: string;
+  /** Undefined until a call needs it. It is not forgotten before another credential is the latest. */
+  queue: QuotaQueue | undefined;
+}
+
 /** The most credentials with known quotas. The least recently used one is forgotten first. */
 const MOST_CREDENTIALS = 1000;
 
@@ -71,13 +80,16 @@ export class Quota {
   readonly #queues = new LRUCache<string, QuotaQueue>({
     maxSize: MOST_CREDENTIALS,
     sizeCalculation: () => 1,
-    dispose: (queue) => this.#forgotten.add(queue),
+    dispose: (queue) => {
+      this.#forgotten.add(queue);
+      this.#sharing.get(queue)?.stop();
+    },
   });
   /** Queues in which calls may still wait. */
   readonly #forgotten = new Set<QuotaQueue>();
   readonly #sharing = new WeakMap<QuotaQueue, SharedCooldowns>();
-  /** The latest credential and its hash. Most apps have one key, so it is hashed once and not with every call. */
-  #latest: { readonly values: readonly (string | undefined)[]; readonly hash: string } = NO_CREDENTIAL;
+  /** The latest credential. Most apps have one key, so it is hashed and looked up once, and not with every call. */
+  #latest: LatestCredential = { values: [], hash: '', queue: undefined };
   /** Attempts that left while no quota was known, and their answers that were not throttled. */
   #started = 0;
   #served = new Throughput();
@@ -183,13 +195,17 @@ export class Quota {
   }
 
   #queueFor(headers: RawHeaders): QuotaQueue {
-    const credential = this.#credentialOf(headers);
-    let queue = this.#queues.get(credential);
-    if (queue === undefined) {
-      queue = this.#newQueue(headers, credential);
-      this.#queues.set(credential, queue);
-      for (const one of this.#forgotten) if (one.size === 0) this.#forgotten.delete(one);
-    }
+    const latest = this.#latestOf(headers);
+    latest.queue ??= this.#queueAt(latest.hash, headers);
+    return latest.queue;
+  }
+
+  #queueAt(credential: string, headers: RawHeaders): QuotaQueue {
+    const known = this.#queues.get(credential);
+    if (known !== undefined) return known;
+    const queue = this.#newQueue(headers, credential);
+    this.#queues.set(credential, queue);
+    for (const one of this.#forgotten) if (one.size === 0) this.#forgotten.delete(one);
     return queue;
   }
 
@@ -252,6 +268,11 @@ export class Quota {
     this.#deps.memory?.clear();
   }
 
+  /** A reload has removed the upstream, or changed the options of its quota. Calls that run end as they have begun. */
+  dropped(): void {
+    for (const queue of this.#queues.values()) this.#sharing.get(queue)?.stop();
+  }
+
   /** Ends all waits. */
   drain(): void {
     for (const queue of this.#all()) queue.drain();
@@ -281,13 +302,24 @@ export class Quota {
 
   /** '' for a call without a credential. */
   #credentialOf(headers: RawHeaders): string {
+    return this.#latestOf(headers).hash;
+  }
+
+  #latestOf(headers: RawHeaders): LatestCredential {
+    if (!this.#isLatest(headers)) {
+      const values = this.options.credentialHeaders.map((name) => headerOf(headers, name));
+      const secret = this.#secretOf(headers);
+      this.#latest = { values, hash: secret === '' ? '' : this.#deps.hash(secret), queue: undefined };
+    }
+    return this.#latest;
+  }
+
+  #isLatest(headers: RawHeaders): boolean {
     const { credentialHeaders } = this.options;
-    const { values, hash } = this.#latest;
-    if (credentialHeaders.every((name, i) => headerOf(headers, name) === values[i])) return hash;
-    const found = credentialHeaders.map((name) => headerOf(headers, name));
-    const secret = this.#secretOf(headers);
-    this.#latest = { values: found, hash: secret === '' ? '' : this.#deps.hash(secret) };
-    return this.#latest.hash;
+    const { values } = this.#latest;
+    for (let i = 0; i < credentialHeaders.length; i++)
+      if (headerOf(headers, credentialHeaders[i] as string) !== values[i]) return false;
+    return true;
   }
 
   /** The credential of a call as one text; '' for none. */
@@ -303,5 +335,3 @@ export class Quota {
 function isSeenReply(seen: ReplyObservation): seen is SeenReply {
   return seen.shape !== undefined;
 }
-
-const NO_CREDENTIAL = { values: [], hash: '' };

@@ -1,23 +1,8 @@
+import { CallReservation } from './call-reservation.ts';
 import type { ClientShare } from './client-share.ts';
-import type { Limiter, Reservation } from './limiter.ts';
+import type { Limiter } from './limiter.ts';
 import { WHOLE } from './cooldown-report.ts';
 import { TOLERANCE_MS } from './meter.ts';
-
-/** The tokens that one attempt has reserved: those of the whole credential, and those of its scope. */
-export interface CallReservation {
-  readonly scope: string;
-  readonly cost: number;
-  readonly whole: LimiterReservation;
-  /** Undefined if nothing was known about the scope. */
-  readonly part: LimiterReservation | undefined;
-  /** The share of the client, and when it was charged; undefined if the client has no share of its own. */
-  readonly share: { readonly of: ClientShare; readonly at: number } | undefined;
-}
-
-export interface LimiterReservation {
-  readonly limiter: Limiter;
-  readonly reservation: Reservation;
-}
 
 /** The number of calls that leave before a call: of its whole credential, and of its scope. */
 export interface Ahead {
@@ -84,15 +69,13 @@ export class ScopedLimiter {
   }
 
   take(cost: number, now: number, testsMeters: boolean): CallReservation {
-    const { part, scope, whole } = this;
-    this.share?.take(limitersOf(this), cost, now);
-    return {
-      scope,
-      cost,
-      whole: { limiter: whole, reservation: whole.take(cost, now, this.#isUncovered, testsMeters) },
-      part: part && { limiter: part, reservation: part.take(cost, now, this.#assumed, testsMeters) },
-      share: this.share && { of: this.share, at: now },
-    };
+    const { part, share, whole } = this;
+    share?.take(limitersOf(this), cost, now);
+    return new CallReservation(
+      whole.take(cost, now, this.#isUncovered, testsMeters),
+      part?.take(cost, now, this.#assumed, testsMeters),
+      share,
+    );
   }
 
   /** No call is queued. */
@@ -140,60 +123,6 @@ export class ScopedLimiter {
   }
 }
 
-/** Call when the attempt is about to leave. False: it must wait, because of a limit learned since it was admitted. */
-export function start({ whole, part }: CallReservation, now: number): boolean {
-  if (whole.limiter.holds(whole.reservation, now) || part?.limiter.holds(part.reservation, now) === true)
-    return false;
-  whole.limiter.start(whole.reservation, now);
-  part?.limiter.start(part.reservation, now);
-  return true;
-}
-
-/** Call when the attempt has a result, before anything is learned from it. */
-export function finish({ whole, part }: CallReservation): void {
-  whole.limiter.finish(whole.reservation);
-  part?.limiter.finish(part.reservation);
-}
-
-/** Call for a reply to the attempt, after its readings were learned. */
-export function observe(held: CallReservation | undefined, refused: boolean, now: number): void {
-  held?.whole.limiter.observe(held.whole.reservation, refused, now);
-  held?.part?.limiter.observe(held.part.reservation, refused, now);
-}
-
-/** Call if nothing of the attempt reached the upstream. */
-export function refund(held: CallReservation, now: number): void {
-  const { whole, part } = held;
-  whole.limiter.refund(whole.reservation, now);
-  part?.limiter.refund(part.reservation, now);
-  correctShare(held, 0, now);
-}
-
-/** Call when the reply of the attempt has stated its real cost. */
-export function correct(held: CallReservation, actual: number, now: number): void {
-  const { whole, part } = held;
-  whole.limiter.correct(whole.reservation, actual, now);
-  part?.limiter.correct(part.reservation, actual, now);
-  correctShare(held, actual, now);
-}
-
-function correctShare({ cost, part, share, whole }: CallReservation, actual: number, now: number): void {
-  const limiters = limitersOf({ whole: whole.limiter, part: part?.limiter });
-  share?.of.correct(limiters, { at: share.at, cost, actual }, now);
-}
-
-function limitersOf({
-  whole,
-  part,
-}: {
-  readonly whole: Limiter;
-  readonly part: Limiter | undefined;
-}): Limiter[] {
+function limitersOf({ whole, part }: ScopedLimiter): Limiter[] {
   return part === undefined ? [whole] : [whole, part];
-}
-
-/** Call if the attempt was a probe without a result. The next attempt may be the probe. */
-export function releaseProbe({ whole, part }: CallReservation, now: number): void {
-  if (whole.reservation.probe) whole.limiter.cooldown.releaseProbe(now);
-  if (part?.reservation.probe === true) part.limiter.cooldown.releaseProbe(now);
 }

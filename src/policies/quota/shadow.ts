@@ -4,7 +4,6 @@ import type { After, Hook } from '../../proxy/pipeline.ts';
 import type { Demand } from './demand.ts';
 import { AdmittedAttempt, type QuotaPolicies, type QuotaPolicyDeps, UntrackedAttempt } from './policy.ts';
 import type { Quota } from './quota.ts';
-import { refund, start } from './scoped-limiter.ts';
 
 /**
  * The quota in shadow mode. Every attempt leaves at once. One that would have had to wait is noted, and is then invisible to the
@@ -43,9 +42,9 @@ class ShadowAdmission implements Hook {
     const held = queue.tryEnter(call, demand);
     if (held !== undefined) {
       const { shape } = demand;
-      if (start(held, now))
+      if (held.start(now))
         return new AdmittedAttempt({ call, attempt, queue, held, shape }, this.#quota, this.#deps);
-      refund(held, now);
+      held.refund(now);
     }
     call.journal.note('shadow_rejected', 'quota');
     return undefined;

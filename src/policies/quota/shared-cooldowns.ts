@@ -1,16 +1,24 @@
 import { parsedJson } from '../../http/document.ts';
-import type { Clock } from '../../runtime/clock.ts';
+import type { Clock, Timer } from '../../runtime/clock.ts';
 import type { QuotaReading } from '../../http/rate-limit.ts';
 import { aged, LONGEST_RESET_MS, type Report, reportsOf, type ScopeReports } from './cooldown-report.ts';
 import type { CredentialQuota, CredentialReplicas } from './credential-quota.ts';
 import type { Limiter, MeterKey } from './limiter.ts';
-import { type LearnedUnits, type SharedCredential, PATIENCE_MS } from './shared-credential.ts';
+import {
+  type CredentialListener,
+  type LearnedUnits,
+  PATIENCE_MS,
+  type SharedCredential,
+} from './shared-credential.ts';
 
 /** One replica probes for this long. If it is gone, another one does after that. */
 const LEASE_MS = 5_000;
 
 /** Changes within this time are one message, except the first one. It bounds the messages of many replicas. */
 const APART_MS = 100;
+
+/** Learned limits change with each window, and all of them are written for replicas that start. So that is done no more often. */
+const READINGS_APART_MS = 1_000;
 
 export interface SharedCooldownsDeps {
   readonly clock: Clock;
@@ -38,6 +46,13 @@ export class SharedCooldowns implements CredentialReplicas {
   /** The names of readings that the others do not know. Only the latest of each is worth a message. */
   readonly #newReadings = new Set<string>();
   #waits = false;
+  #keptAt = -Infinity;
+  /** Writes what has changed since `#keptAt`. */
+  #keepTimer: Timer | undefined;
+  readonly #listener: CredentialListener = {
+    heard: (text) => this.#apply(reportsOf(parsedJson(text))),
+    lost: () => this.#keep(),
+  };
 
   constructor(shared: SharedCredential, deps: SharedCooldownsDeps) {
     this.#shared = shared;
@@ -53,20 +68,19 @@ export class SharedCooldowns implements CredentialReplicas {
     const { clock, quota, wake } = this.#deps;
     const { whole } = quota();
     if (!this.#shared.away) whole.hold(clock.now() + PATIENCE_MS);
-    this.#shared.listen({
-      heard: (text) => this.#apply(reportsOf(parsedJson(text)), wake),
-      lost: () => this.#keep(),
-    });
+    this.#shared.listen(this.#listener);
     void this.#shared.kept().then((kept) => {
       whole.hold(-Infinity);
       const [writtenMs, reports] = partsOf(kept?.text);
       const ageMs = Math.max(0, writtenMs - (kept?.leftMs ?? 0));
-      this.#apply(
-        reportsOf(reports).map(([scope, report]) => [scope, aged(report, ageMs)]),
-        wake,
-      );
+      this.#apply(reportsOf(reports).map(([scope, report]) => [scope, aged(report, ageMs)]));
       wake();
     });
+  }
+
+  /** No call uses the credential any more. */
+  stop(): void {
+    this.#shared.unlisten(this.#listener);
   }
 
   changed(scope: string): void {
@@ -116,7 +130,8 @@ export class SharedCooldowns implements CredentialReplicas {
 
   #report(): void {
     const { clock, quota } = this.#deps;
-    this.#keep();
+    if (this.#changed.size > 0) this.#keep();
+    else this.#keepSoon();
     for (const report of quota().reports(clock.now(), this.#changed))
       this.#shared.tell(JSON.stringify([report]));
     for (const name of this.#newReadings) {
@@ -134,10 +149,19 @@ export class SharedCooldowns implements CredentialReplicas {
     });
   }
 
+  #keepSoon(): void {
+    const { clock } = this.#deps;
+    const waitMs = this.#keptAt + READINGS_APART_MS - clock.now();
+    if (waitMs <= 0) this.#keep();
+    else this.#keepTimer ??= clock.timer(waitMs, () => this.#keep());
+  }
+
   /** For replicas that start. The time tells them how old the reports are, by the clock of the store. */
   #keep(): void {
     const { clock, quota } = this.#deps;
     const now = clock.now();
+    this.#keepTimer?.cancel();
+    [this.#keptAt, this.#keepTimer] = [now, undefined];
     const reports = [
       ...quota().reports(now),
       ...Array.from(this.#readings.values(), (reading) => reportOf(reading, now)),
@@ -146,8 +170,8 @@ export class SharedCooldowns implements CredentialReplicas {
     this.#shared.keep(JSON.stringify([ms, reports]), ms);
   }
 
-  #apply(reports: ScopeReports, wake: () => void): void {
-    const { clock, onRemote, quota } = this.#deps;
+  #apply(reports: ScopeReports): void {
+    const { clock, onRemote, quota, wake } = this.#deps;
     for (const [scope, report] of reports) {
       const started = quota().apply(scope, report, clock.now());
       if (started !== undefined) onRemote(started);

@@ -26,6 +26,8 @@ export interface SharedCredential {
   tell(text: string): void;
   /** Receives the texts of the others. `lost`: what was kept is lost, or could not be kept for a time. */
   listen(listener: CredentialListener): void;
+  /** Ends `listen`. */
+  unlisten(listener: CredentialListener): void;
   /** Requests the lease `name` for `ms`. Undefined: this replica has it, or there is no store. Otherwise another one, for so long. */
   claim(name: string, ms: number): Promise<number | undefined>;
   release(name: string): void;

@@ -15,13 +15,6 @@ const NEAR_MS = 60_000;
 /** Resets are given in whole seconds, so the same reset may appear to move by this much. */
 const ROUNDING_MS = 1000;
 
-/** A reading, less the units that the upstream has not counted yet. */
-interface Snapshot {
-  left: number;
-  readonly resetAt: number;
-  readonly startedAt: number;
-}
-
 /**
  * A quota that is full again at a reset. Between two resets the estimate only falls: a higher reading is late, or does not
  * include the latest calls. After a reset it is the newest reading if that names a later reset (sliding windows), otherwise
@@ -43,7 +36,11 @@ export class WindowMeter implements Meter {
   #guessed = true;
   /** The moment of the last applied reset. */
   #since = -Infinity;
-  #newest: Snapshot | undefined;
+  /** The newest reading since the last reset, less the units that the upstream has not counted yet; Infinity: there is none. */
+  #newestLeft = Infinity;
+  #newestResetAt = -Infinity;
+  /** When the attempt of that reading left. */
+  #newestFrom = -Infinity;
   #takenAt = -Infinity;
   #learnedAt = -Infinity;
 
@@ -74,22 +71,25 @@ export class WindowMeter implements Meter {
     // An attempt that left before the reset reports the window before it.
     if (startedAt < this.#since || remaining === undefined) return;
     // A limit of 0 would hold for ever. An API that means that answers 403.
-    [this.limit, this.#windowMs] = [limit || undefined, windowMs];
+    this.limit = limit || undefined;
+    this.#windowMs = windowMs;
     // Without a reset the end of the limit is unknown.
     if (resetMs === undefined) return;
     this.#learnedAt = now;
-    this.#apply(
-      { left: remaining - unseen, resetAt: now + Math.min(resetMs, LONGEST_HOLD_MS), startedAt },
-      now,
-    );
+    this.#apply(remaining - unseen, now + Math.min(resetMs, LONGEST_HOLD_MS), startedAt, now);
   }
 
-  #apply(snapshot: Snapshot, now: number): void {
-    if (this.#newest === undefined || snapshot.startedAt > this.#newest.startedAt) this.#newest = snapshot;
-    else if (snapshot.startedAt === this.#newest.startedAt)
-      this.#newest.left = Math.min(this.#newest.left, snapshot.left);
-    this.#left = Math.min(this.#left, snapshot.left);
-    if (this.#guessed) [this.#resetAt, this.#spanMs] = [snapshot.resetAt, snapshot.resetAt - now];
+  #apply(left: number, resetAt: number, startedAt: number, now: number): void {
+    if (startedAt > this.#newestFrom) {
+      this.#newestLeft = left;
+      this.#newestResetAt = resetAt;
+      this.#newestFrom = startedAt;
+    } else if (startedAt === this.#newestFrom) this.#newestLeft = Math.min(this.#newestLeft, left);
+    this.#left = Math.min(this.#left, left);
+    if (this.#guessed) {
+      this.#resetAt = resetAt;
+      this.#spanMs = resetAt - now;
+    }
     this.#guessed = false;
   }
 
@@ -118,13 +118,13 @@ export class WindowMeter implements Meter {
     if (takenAt < this.#since) return;
     const back = this.#bounded(units) - this.#bounded(actual);
     if (this.#learnedAt < leftAt) this.#change(back);
-    else if (back > 0) this.#left = Math.min(this.#left + back, this.#newest?.left ?? Infinity);
+    else if (back > 0) this.#left = Math.min(this.#left + back, this.#newestLeft);
   }
 
   #change(units: number): void {
     const change = this.#bounded(units);
     this.#left += change;
-    if (this.#newest !== undefined) this.#newest.left += change;
+    this.#newestLeft += change;
   }
 
   /** A call with a cost above the limit takes the limit. */
@@ -194,17 +194,18 @@ export class WindowMeter implements Meter {
     const passed = this.#resetAt;
     if (now < passed) return;
     this.#since = passed;
-    const newest = this.#newest;
-    if (newest !== undefined && newest.resetAt > Math.max(now, passed + ROUNDING_MS)) {
-      this.#left = newest.left;
-      this.#resetAt = newest.resetAt;
+    if (this.#newestResetAt > Math.max(now, passed + ROUNDING_MS)) {
+      this.#left = this.#newestLeft;
+      this.#resetAt = this.#newestResetAt;
       return;
     }
     // Full again; the next reply should confirm it. After a second reset without a reading, nothing is known.
     const guess = this.#guessed ? undefined : this.limit;
     this.#left = guess ?? Infinity;
     this.#resetAt = guess === undefined ? Infinity : now + (this.#windowMs ?? this.#spanMs);
-    this.#newest = undefined;
+    this.#newestLeft = Infinity;
+    this.#newestResetAt = -Infinity;
+    this.#newestFrom = -Infinity;
     this.#guessed = true;
   }
 }

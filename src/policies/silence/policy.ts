@@ -1,7 +1,7 @@
 import { AttemptWatch } from '../../proxy/attempt-watch.ts';
 import type { Hook } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
-import { expectationOf, type UsualTimes } from './usual-times.ts';
+import type { UsualTimes } from './usual-times.ts';
 
 /** The two parts of the policy. The outer part creates the watch; the inner part starts it when the attempt leaves. */
 export interface SilencePolicies {
@@ -25,7 +25,7 @@ export function silencePolicies(
   return {
     outer: {
       before(call, attempt) {
-        const expectation = expectationOf(usualTimes.usualOf(call), totalMs);
+        const expectation = usualTimes.usualOf(call).expectation(totalMs);
         attempt.watch = new AttemptWatch(expectation, usualTimes.pulse, clock);
         return undefined;
       },

@@ -1,3 +1,11 @@
+import type { Expectation } from '../../proxy/attempt-watch.ts';
+
+/** The shortest silence of a suspected attempt. A healthy API sometimes pauses for a second or two. */
+const MIN_PATIENCE_MS = 2_000;
+
+/** An attempt is suspected after this multiple of the usual time. */
+const PATIENCE_FACTOR = 4;
+
 /** The fewest samples for an estimate. */
 const MIN_SAMPLES = 20;
 
@@ -30,6 +38,8 @@ export class UsualTime {
   #highest = -1;
   /** The first attempts that are in flight or were answered well. */
   #first = 0;
+  /** By the estimates of now; undefined if they have changed since it was needed. */
+  #expectation: Expectation | undefined;
 
   /**
    * Call when an attempt leaves. True if it is one of the first. Until there is an estimate, only the first attempts count. Fast
@@ -51,10 +61,14 @@ export class UsualTime {
     if (!first && this.#most === undefined) return;
     const bucket = ms <= 1 ? 0 : Math.min(BUCKETS - 1, Math.ceil(Math.log(ms) / Math.log(GROWTH)));
     this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
-    this.#highest = Math.max(this.#highest, bucket);
+    if (bucket > this.#highest) {
+      this.#highest = bucket;
+      this.#expectation = undefined;
+    }
     if (++this.#total >= MAX_SAMPLES) this.#halve();
     if (this.#total < MIN_SAMPLES || --this.#stale > 0) return;
     this.#stale = REFRESH;
+    this.#expectation = undefined;
     this.#most = this.#quantile(0.9);
   }
 
@@ -68,7 +82,21 @@ export class UsualTime {
     return this.#highest < 0 ? 0 : GROWTH ** this.#highest;
   }
 
+  /** The expectation of an attempt that has `totalMs` at most. Attempts share it until an estimate changes. */
+  expectation(totalMs: number): Expectation {
+    if (this.#expectation?.totalMs !== totalMs) this.#expectation = this.#expect(totalMs);
+    return this.#expectation;
+  }
+
+  #expect(totalMs: number): Expectation {
+    const { longest, most } = this;
+    const patienceMs =
+      most === undefined ? Number.POSITIVE_INFINITY : Math.max(MIN_PATIENCE_MS, PATIENCE_FACTOR * most);
+    return { patienceMs, usualMs: most, longestMs: longest, totalMs, usual: this };
+  }
+
   #halve(): void {
+    this.#expectation = undefined;
     this.#total = 0;
     this.#highest = -1;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {

@@ -1,13 +1,7 @@
 import { timingShape } from '../../http/path-shape.ts';
-import type { Expectation, Pulse } from '../../proxy/attempt-watch.ts';
+import type { Pulse } from '../../proxy/attempt-watch.ts';
 import type { Call } from '../../proxy/call.ts';
 import { UsualTime } from './usual-time.ts';
-
-/** The shortest silence of a suspected attempt. A healthy API sometimes pauses for a second or two. */
-const MIN_PATIENCE_MS = 2_000;
-
-/** An attempt is suspected after this multiple of the usual time. */
-const PATIENCE_FACTOR = 4;
 
 /** The most path shapes of one route. All others count as one shape. */
 const MAX_SHAPES = 64;
@@ -32,11 +26,4 @@ export class UsualTimes {
     this.#shapes.set(shape, usual);
     return usual;
   }
-}
-
-export function expectationOf(usual: UsualTime, totalMs: number): Expectation {
-  const { longest, most } = usual;
-  const patienceMs =
-    most === undefined ? Number.POSITIVE_INFINITY : Math.max(MIN_PATIENCE_MS, PATIENCE_FACTOR * most);
-  return { patienceMs, usualMs: most, longestMs: longest, totalMs, usual };
 }

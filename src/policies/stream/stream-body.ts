@@ -2,7 +2,16 @@ import { BodyBuffer } from '../../http/bodies/body-buffer.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { EventListener, EventReader, StreamEvent } from '../../http/event-stream/event.ts';
 import { eventReader } from '../../http/event-stream/reader.ts';
-import type { BodyEnd, BodySink, Reply, ReplyBody, Trailers } from '../../http/reply.ts';
+import {
+  type BodyEnd,
+  type BodySink,
+  type EndListener,
+  type HeldBackListener,
+  type Reply,
+  type ReplyBody,
+  tellEnd,
+  type Trailers,
+} from '../../http/reply.ts';
 import { isUnwell } from '../../http/status.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
@@ -63,7 +72,7 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
   #error: ErrorEvent | undefined;
   #sink: BodySink | undefined;
   #resume: (() => void) | undefined;
-  #onHeldBack: (() => void) | undefined;
+  #onHeldBack: HeldBackListener | undefined;
   #sinkFull = false;
   #readerFull = false;
   #memoryFull = false;
@@ -75,7 +84,7 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
   #end: BodyEnd | undefined;
   #broken: Error | undefined;
   #reported = false;
-  #listeners: Array<(end: BodyEnd) => void> | undefined;
+  #listeners: EndListener[] | undefined;
 
   constructor(answered: AnsweredAttempt, context: StreamContext) {
     this.#answered = answered;
@@ -122,13 +131,13 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
     this.#body.abort?.(reason);
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
-    if (this.#end !== undefined) listener(this.#end);
+  onEnd(listener: EndListener): void {
+    if (this.#end !== undefined) tellEnd(listener, this.#end);
     else this.#listeners = appended(this.#listeners, listener);
   }
 
   /** The upstream is also held back by a reader of compressed events, for which the client is not responsible. */
-  onHeldBack(listener: () => void): void {
+  onHeldBack(listener: HeldBackListener): void {
     this.#onHeldBack = listener;
   }
 
@@ -270,7 +279,7 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
     this.#reader?.close();
     const listeners = this.#listeners;
     this.#listeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) listener(end);
+    if (listeners !== undefined) for (const listener of listeners) tellEnd(listener, end);
     if (this.#sink !== undefined) this.#passEnd(this.#sink);
   }
 
@@ -285,7 +294,7 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
   #pass(sink: BodySink, chunk: Uint8Array): void {
     this.#sinkFull = !sink.write(chunk);
     if (!this.#sinkFull) return;
-    this.#onHeldBack?.();
+    this.#onHeldBack?.heldBack();
     this.#onHeldBack = undefined;
   }
 

@@ -1,56 +1,71 @@
+import type { RequestBody } from '../../http/bodies/request-body.ts';
+import type { Reply } from '../../http/reply.ts';
 import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError, type Sent } from '../../proxy/errors.ts';
-import type { After, Hook } from '../../proxy/pipeline.ts';
+import type { Receiver, Relay } from '../../proxy/pipeline.ts';
+import type { Abort } from '../../runtime/abort.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 
 /**
  * Ends a call without a head at its deadline, waits included, with `deadline_exceeded`. The time counts from the last progress of
  * the client's upload, because a slow client is not a slow upstream. The body has no deadline.
  */
-export function deadline(clock: Clock): Hook {
+export function deadline(clock: Clock): Relay {
   return {
-    before(call, attempt) {
-      if (attempt.deadline === Infinity) return undefined;
+    relay: (next) => (call, attempt, receiver) => {
+      if (attempt.deadline === Infinity) return next(call, attempt, receiver);
       const ms = attempt.deadline - clock.now();
-      if (ms <= 0) throw exceeded('not_sent');
-      return new Deadline(call, attempt, { clock, ms });
+      if (ms <= 0) return receiver.failed(exceeded('not_sent'));
+      next(call, attempt, new Deadline({ call, attempt, receiver }, clock, ms));
     },
   };
 }
 
-class Deadline implements After {
-  readonly #call: Call;
-  readonly #attempt: Attempt;
+class Deadline implements Receiver {
+  readonly #body: RequestBody;
+  readonly #signal: Abort;
+  readonly #receiver: Receiver;
   readonly #clock: Clock;
   readonly #ms: number;
   #timer: Timer;
 
-  constructor(call: Call, attempt: Attempt, { clock, ms }: { readonly clock: Clock; readonly ms: number }) {
-    this.#call = call;
-    this.#attempt = attempt;
+  constructor(
+    {
+      call,
+      attempt,
+      receiver,
+    }: { readonly call: Call; readonly attempt: Attempt; readonly receiver: Receiver },
+    clock: Clock,
+    ms: number,
+  ) {
+    this.#body = call.body;
+    this.#signal = attempt.signal;
+    this.#receiver = receiver;
     this.#clock = clock;
     this.#ms = ms;
     this.#timer = this.#wait(ms);
   }
 
-  replied(): void {
+  replied(reply: Reply): void {
     this.#timer.cancel();
+    this.#receiver.replied(reply);
   }
 
-  failed(): void {
+  failed(error: unknown): void {
     this.#timer.cancel();
+    this.#receiver.failed(error);
   }
 
   #wait(ms: number): Timer {
-    return this.#clock.timer(ms, () => this.#onTime());
+    return this.#clock.timer(ms, this);
   }
 
-  #onTime(): void {
+  onTime(): void {
     const now = this.#clock.now();
-    const left = this.#call.body.broughtOnAt(now) + this.#ms - now;
+    const left = this.#body.broughtOnAt(now) + this.#ms - now;
     if (left > 0) this.#timer = this.#wait(left);
-    else this.#attempt.signal.abort(exceeded('sent_unknown'));
+    else this.#signal.abort(exceeded('sent_unknown'));
   }
 }
 

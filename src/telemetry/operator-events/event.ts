@@ -45,7 +45,7 @@ function breakerEvent(upstream: string, change: StateOf<'breaker_changed'>): Ope
   // A failed probe opens it again, which is no news during an outage.
   const opened = to === 'open' && from === 'closed';
   if (!opened && to !== 'closed') return undefined;
-  const why = cause.replaceAll('_', ' ');
+  const why = cause === 'reload' ? 'a reload has replaced or removed it' : cause.replaceAll('_', ' ');
   return {
     type: opened ? 'breaker.opened' : 'breaker.closed',
     key: `breaker ${whose(change)}`,

@@ -23,8 +23,6 @@ export interface TrafficSample {
   readonly quotaWaiting: number;
   /** Active quota cooldowns. */
   readonly cooldowns: number;
-  /** Scopes whose breaker is not closed. */
-  readonly notClosed: readonly string[];
 }
 
 type BreakerChanged = Extract<StateEvent, { type: 'breaker_changed' }>;
@@ -90,7 +88,7 @@ export class UpstreamTraffic {
     const { fine, coarse } = this;
     const sample = this.#sample();
     if (sample === undefined) return;
-    const { quotaLeft = Number.NaN, quotaWaiting, cooldowns, notClosed } = sample;
+    const { quotaLeft = Number.NaN, quotaWaiting, cooldowns } = sample;
     fine.left[fine.index] = quotaLeft;
     fine.waiting[fine.index] = quotaWaiting;
     const lowest = coarse.left[coarse.index] ?? Number.NaN;
@@ -98,12 +96,6 @@ export class UpstreamTraffic {
     coarse.waiting[coarse.index] = Math.max(coarse.waiting[coarse.index] ?? 0, quotaWaiting);
     // A probe can end a cooldown early, and no event reports that.
     if (cooldowns === 0) this.#cooldownUntil = Math.min(this.#cooldownUntil, now);
-    // A reload can replace a breaker, and no event reports that either.
-    for (const scope of this.#breakers.keys()) {
-      if (notClosed.includes(scope)) continue;
-      this.#breakers.delete(scope);
-      this.#add({ at: now, scope, kind: 'closed', cause: 'reload' });
-    }
   }
 
   changed(event: ShownEvent, now: number): void {

@@ -1,4 +1,11 @@
-import { type BodyEnd, type BodySink, isFailedEnd, type ReplyBody } from '../../../http/reply.ts';
+import {
+  type BodyEnd,
+  type BodySink,
+  type EndListener,
+  isFailedEnd,
+  type ReplyBody,
+  tellEnd,
+} from '../../../http/reply.ts';
 import { isResumable, ProxyError } from '../../../proxy/errors.ts';
 import type { Wrapper } from '../../../proxy/pipeline.ts';
 import { downloadOf } from './download.ts';
@@ -37,7 +44,7 @@ class ResumedBody implements ReplyBody, BodySink {
   #part: ReplyBody;
   readonly #from: Breakable;
   readonly #rest: RestOfBody;
-  readonly #listeners: Array<(end: BodyEnd) => void> = [];
+  readonly #listeners: EndListener[] = [];
   #sink: BodySink | undefined;
   #onDrain: (() => void) | undefined;
   #length: number;
@@ -73,9 +80,9 @@ class ResumedBody implements ReplyBody, BodySink {
     this.#part.abort?.(reason);
   }
 
-  onEnd(listener: (end: BodyEnd) => void): void {
+  onEnd(listener: EndListener): void {
     if (this.#end === undefined) this.#listeners.push(listener);
-    else listener(this.#end);
+    else tellEnd(listener, this.#end);
   }
 
   // --- the current part's side ---
@@ -148,6 +155,6 @@ class ResumedBody implements ReplyBody, BodySink {
   #finish(end: BodyEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
-    for (const listener of this.#listeners.splice(0)) listener(end);
+    for (const listener of this.#listeners.splice(0)) tellEnd(listener, end);
   }
 }
