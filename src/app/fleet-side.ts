@@ -210,7 +210,10 @@ export class FleetSide {
     observer.stateChanged('', { type: 'shared_store', scope: '', to, cause: away ?? 'answered' });
     const store = shownStore(this.#options.store);
     const { replicas } = this.#fleet;
-    if (away === undefined) this.#tellLost();
+    if (away === undefined) {
+      this.#tellLost();
+      void this.#compareKeys();
+    }
     if (away === undefined)
       return this.#deps.logger.info(
         { store, replicas },
@@ -219,6 +222,21 @@ export class FleetSide {
     logger.warn(
       { store, cause: away, replicas, detail: detail && withoutSecrets(detail, this.#options.store) },
       `the shared store is not used (${away}): this replica uses its share of each quota, the limit divided by ${replicas}`,
+    );
+  }
+
+  /** Replicas with other hashes count each quota apart, and nothing else would say so. */
+  async #compareKeys(): Promise<void> {
+    const own = this.#hash(['key of the hashes']);
+    const before = await this.#fleet.post(async (engine) => {
+      const there = await engine.read(KEY_FACT);
+      await engine.write(KEY_FACT, own, KEY_MS);
+      return there?.text ?? own;
+    });
+    if (before === undefined || before.answer === own) return;
+    this.#deps.logger.warn(
+      { store: shownStore(this.#options.store) },
+      'another replica has used the shared store with another key (shared.secret, or without it the URL in shared.store): both count each quota apart; after a change of the key, restart all replicas',
     );
   }
 
@@ -235,6 +253,10 @@ export class FleetSide {
 
 /** Reports about cooldowns: the key of the credential, a newline, and the text. */
 const QUOTA_TOPIC = 'quota';
+
+/** The hash of a constant with the key of the replica that was connected last. */
+const KEY_FACT = 'key of the hashes';
+const KEY_MS = 30 * 86_400_000;
 
 /** An operator has reset the quota of an upstream. */
 const RESET_TOPIC = 'quota reset';
