@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
-import { CONNECT_MS, type EngineOptions, type FleetEngine, type Muster } from './engine.ts';
+import { CONNECT_MS, type EngineOptions, type FleetEngine, type Muster, SEEN_MS } from './engine.ts';
 import { Lease, RETURN_MS } from './lease.ts';
 import { LeasedWindow, type WindowHost } from './leased-window.ts';
 import type { LeaseRequest } from './ledger.ts';
@@ -15,15 +15,18 @@ const BUSY_MS = 10;
 
 const HEARTBEAT_MS = 1_000;
 
+/** A slow engine has a heartbeat after this time, whether the last one was answered or not. So all replicas notice soon that it is fast again. */
+const PROBE_MS = 250;
+
 /** A connection on which nothing was answered for this long is given up. */
 const DEAD_MS = 3_000;
 
 /** The end of a process waits for the engine for this long at most. */
 const LEAVING_MS = 1_000;
 
-/** The waits between two connections that failed: from the first to the longest, at least half of it. */
+/** The waits between two connections that failed: from the first to the longest, at least half of it. Connecting takes some time, too. */
 const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = RETURN_MS;
+const LONGEST_WAIT_MS = RETURN_MS / 2;
 
 /** The most windows whose state is kept. The least recently used one is forgotten first. */
 const MOST_WINDOWS = 10_000;
@@ -59,11 +62,10 @@ export interface FleetDeps {
   readonly onNewEngine?: (() => void) | undefined;
 }
 
-/** Receivers of the reply of the engine. One of `heard` and `lost` is called. */
+/** Receivers of the reply of the engine. One of `heard` and `lost` is called, and `late` before it if that takes long. */
 interface Outcome<T> {
   readonly heard: (answer: T) => void;
-  /** After `lost`. */
-  readonly heardLate?: (answer: T) => void;
+  readonly late: () => void;
   readonly lost: () => void;
 }
 
@@ -80,14 +82,16 @@ export class Fleet implements WindowHost {
   #engine: FleetEngine | undefined;
   #state: FleetState = { away: 'starting' };
   #replicas: number;
+  /** The replicas before the engine lost its data, which it does not know of before `until`. */
+  #recalled = { replicas: 1, until: -Infinity };
   #generation: string | undefined;
   #failures = 0;
   /** When the running heartbeat was sent; undefined if none runs. */
   #beatAt: number | undefined;
   /** The next heartbeat, or the next connection. */
   #next: Timer | undefined;
-  /** Ends the waits for the running heartbeat or connection. */
-  #stopWaiting = () => {};
+  /** Ends the waits for heartbeats and for a connection. */
+  readonly #waits = new Set<() => void>();
   #closed = false;
 
   constructor(deps: FleetDeps) {
@@ -135,6 +139,7 @@ export class Fleet implements WindowHost {
     return new Promise((resolve) => {
       this.#request(engine, question(engine), {
         heard: (answer) => resolve({ answer }),
+        late: () => resolve(undefined),
         lost: () => resolve(undefined),
       });
     });
@@ -182,40 +187,41 @@ export class Fleet implements WindowHost {
 
   send(window: LeasedWindow, request: LeaseRequest): void {
     const engine = this.#engine;
-    if (engine === undefined) return window.lost();
+    if (engine === undefined) return window.lost(request);
     const sentAt = this.real();
     this.#request(engine, engine.lease(window.key, request), {
       heard: (reply) => window.heard(request, reply, sentAt),
-      heardLate: (reply) => window.heardLate(reply),
-      lost: () => window.lost(),
+      late: () => window.late(request),
+      lost: () => window.lost(request),
     });
   }
 
-  /** Waits for a reply of the engine, as long as it is worth it. */
-  #request<T>(engine: FleetEngine, reply: Promise<T>, { heard, heardLate, lost }: Outcome<T>): void {
-    let open = true;
+  /** Waits for a reply of the engine. */
+  #request<T>(engine: FleetEngine, reply: Promise<T>, { heard, late, lost }: Outcome<T>): void {
+    let pending = true;
     const timer = this.#patience(() => {
-      if (!open) return;
-      open = false;
+      if (!pending) return;
+      pending = false;
       this.roundTrips.late++;
-      lost();
+      late();
       this.#doubt('slow');
     });
+    const ended = (how: RoundTrip): boolean => {
+      timer.cancel();
+      if (pending) this.roundTrips[how]++;
+      const inTime = pending;
+      pending = false;
+      return inTime;
+    };
     reply.then(
       (answer) => {
-        if (!open) return heardLate?.(answer);
-        open = false;
-        timer.cancel();
-        this.roundTrips.ok++;
+        ended('ok');
         heard(answer);
       },
       (error: unknown) => {
-        if (!open) return;
-        open = false;
-        timer.cancel();
-        this.roundTrips.failed++;
+        const inTime = ended('failed');
         lost();
-        if (engine === this.#engine) this.#doubt('failed', error);
+        if (inTime && engine === this.#engine) this.#doubt('failed', error);
       },
     );
   }
@@ -239,7 +245,7 @@ export class Fleet implements WindowHost {
   async close(): Promise<void> {
     this.#closed = true;
     this.#next?.cancel();
-    this.#stopWaiting();
+    for (const stop of this.#waits) stop();
     for (const timer of this.#timers.values()) timer.cancel();
     const engine = this.#engine;
     if (engine === undefined) return;
@@ -272,7 +278,7 @@ export class Fleet implements WindowHost {
     const giveUp = new AbortController();
     const stop = () => giveUp.abort(new Error('it did not answer'));
     const timer = this.#deps.clock.timer(CONNECT_MS, stop);
-    this.#stopWaiting = stop;
+    this.#waits.add(stop);
     try {
       let lost: Error | undefined;
       let opened: FleetEngine | undefined;
@@ -292,6 +298,7 @@ export class Fleet implements WindowHost {
       return this.#unreachable(error);
     } finally {
       timer.cancel();
+      this.#waits.delete(stop);
     }
     await this.#beat();
   }
@@ -312,6 +319,7 @@ export class Fleet implements WindowHost {
     this.#engine = undefined;
     this.#beatAt = undefined;
     this.#next?.cancel();
+    for (const stop of this.#waits) stop();
     engine.close().catch(() => undefined);
     this.#turn({ away: 'lost', detail: reasonOf(error) });
     void this.#connect();
@@ -326,42 +334,54 @@ export class Fleet implements WindowHost {
   async #beat(): Promise<void> {
     const engine = this.#engine;
     if (engine === undefined || this.#closed) return;
-    this.#next?.cancel();
     const sentAt = this.real();
     this.#beatAt = sentAt;
-    const late = this.#patience(() => {
-      if (this.#beatAt === sentAt) this.#turn({ away: 'slow' });
-    });
+    const late = this.#patience(() => this.#turn({ away: 'slow' }));
     const dead = this.#deps.clock.timer(DEAD_MS, () => this.#lost(new Error('it did not answer')));
     const stop = () => {
       late.cancel();
       dead.cancel();
     };
-    this.#stopWaiting = stop;
+    this.#waits.add(stop);
+    this.#beatAfter(PROBE_MS);
     try {
       const muster = await engine.muster(this.#deps.replica);
-      if (engine === this.#engine) this.#mustered(muster, this.real() - sentAt);
+      if (engine === this.#engine) this.#mustered(muster, sentAt);
     } catch (error) {
       if (engine === this.#engine) this.#lost(error instanceof Error ? error : new Error(reasonOf(error)));
     } finally {
       stop();
+      this.#waits.delete(stop);
     }
   }
 
-  #mustered({ replicas, generation }: Muster, tookMs: number): void {
-    this.#beatAt = undefined;
+  #beatAfter(ms: number): void {
+    this.#next?.cancel();
+    this.#next = this.#deps.clock.timer(ms, () => void this.#beat());
+  }
+
+  #mustered({ replicas, generation }: Muster, sentAt: number): void {
+    const isLast = this.#beatAt === sentAt;
+    if (isLast) this.#beatAt = undefined;
     this.#failures = 0;
-    this.#replicas = Math.max(1, replicas);
-    const known = this.#generation;
+    const isNew = this.#generation !== undefined && this.#generation !== generation;
     this.#generation = generation;
-    this.#turn(
-      tookMs <= PATIENCE_MS || this.#state.away === undefined ? { away: undefined } : { away: 'slow' },
-    );
-    if (known !== undefined && known !== generation) {
-      for (const window of this.#windows.values()) window.announce();
-      this.#deps.onNewEngine?.();
-    }
-    this.#next = this.#deps.clock.timer(HEARTBEAT_MS, () => void this.#beat());
+    if (isNew) this.#recalled = { replicas: this.#replicas, until: this.real() + SEEN_MS };
+    this.#replicas = Math.max(replicas, this.#recalledReplicas);
+    const isSlow = this.real() - sentAt > PATIENCE_MS && this.away;
+    this.#turn({ away: isSlow ? 'slow' : undefined });
+    if (isNew) this.#announce();
+    if (isLast) this.#beatAfter(isSlow ? PROBE_MS : HEARTBEAT_MS);
+  }
+
+  /** How many replicas there were before the engine lost its data, until all have come back to it. */
+  get #recalledReplicas(): number {
+    return this.real() < this.#recalled.until ? this.#recalled.replicas : 1;
+  }
+
+  #announce(): void {
+    for (const window of this.#windows.values()) window.announce();
+    this.#deps.onNewEngine?.();
   }
 
   /** Waiting calls get their units from somewhere else now. */

@@ -1,5 +1,6 @@
 import type { Random } from '../runtime/random.ts';
 import { EngineClock } from './engine-clock.ts';
+import { Lead } from './lead.ts';
 import { AHEAD_MS, type LeaseReply, type LeaseRequest, type Returned } from './ledger.ts';
 import { EXACT, type WindowPlan } from './plan.ts';
 import { Share } from './share.ts';
@@ -22,11 +23,8 @@ const SMALLEST_STOCK = 2;
 /** Replicas that got nothing ask again within this time, so that not all of them ask at once. */
 const LONGEST_APART_MS = 500;
 
-/** Replicas come back to an engine that was away within this time of each other, in milliseconds. */
-export const RETURN_MS = 500;
-
-/** A busy replica asks more often than this. */
-const UNHEARD_MS = 1_000;
+/** Replicas come back to an engine that was gone within this time of each other, in milliseconds. */
+export const RETURN_MS = 1_000;
 
 /** A request that got nothing is repeated after at least this time. */
 const PAUSE_MS = 5;
@@ -62,7 +60,8 @@ const NOTHING_BACK: Returned = { units: 0, end: 0 };
  * (SIGSTOP), unlike `Clock.now`.
  *
  * - `leased`: units come from the engine. A request whose reply does not come leaves its units unused.
- * - `share`: there is no engine, or it has lost its state. Units come from a fixed share.
+ * - `share`: the engine is gone or slow, or has lost its state. Units come from a fixed share. If there is a connection, they are reported
+ *   to the engine, as far ahead as it gives units to others. So those get fewer in time.
  */
 export class Lease {
   readonly #plan: WindowPlan;
@@ -72,9 +71,12 @@ export class Lease {
   /** No unit is too late before. */
   #expiresAt = -Infinity;
   #heard: Heard | undefined;
+  readonly #lead = new Lead();
   #share: Share | undefined;
   #away = false;
-  /** Until then the share is used after the engine was away. */
+  /** The engine was gone, since it was used last. */
+  #gone = false;
+  /** Until then the share is used after the engine was gone. */
   #returnsUntil = -Infinity;
   /** Calls that wait, in units, and units of the first of them. */
   #waiting = 0;
@@ -82,8 +84,10 @@ export class Lease {
   /** Units used, averaged. */
   #used = 0;
   #usedAt = -Infinity;
-  #asking = false;
+  /** The request that runs, and may still get its reply in time. */
+  #asking: LeaseRequest | undefined;
   #askAt = -Infinity;
+  /** Units that were used without a lease, and that no request has reported. */
   #owed = 0;
   #back: Returned = NOTHING_BACK;
   #replicas = 1;
@@ -104,15 +108,16 @@ export class Lease {
   }
 
   /**
-   * The engine is gone (`true`), or back. After its return the share is used until the others have come back too: those that have not
-   * use their shares, and the engine does not know it. `connected`: it is slow, but there. `replicas`: how many share the window.
+   * The engine is not to be used (`true`), or is again. After it was gone, the share is used until the others have come back too: those that
+   * have not use their shares, and the engine does not know it. `connected`: it is slow, but there. `replicas`: how many share the window.
    */
   setAway(
     away: boolean,
     now: number,
     { connected, replicas }: { connected: boolean; replicas: number },
   ): void {
-    if (this.#away && !away) this.#returnsUntil = now + RETURN_MS;
+    if (this.#away && !away && this.#gone) this.#returnsUntil = now + RETURN_MS;
+    this.#gone = away && (this.#gone || !connected);
     this.#away = away;
     this.#connected = connected;
     this.#replicas = Math.max(1, replicas);
@@ -125,7 +130,8 @@ export class Lease {
     const at = this.#heldAt(all, now);
     if (at !== undefined) return at;
     const held = this.#held();
-    if (this.isShare(now)) return this.#shareAt(now).readyAt(Math.max(0, ahead - held), units, now);
+    const share = this.#shareFor(all - held, now);
+    if (share !== undefined) return share.readyAt(Math.max(0, ahead - held), units, now);
     return Math.max(now + PAUSE_MS, this.#estimate(all - held, now));
   }
 
@@ -138,9 +144,11 @@ export class Lease {
     // It has been waiting until now. `wanted` says it exactly.
     this.#waiting = Math.max(0, this.#waiting - taken);
     if (this.#held() + EXACT >= taken) return this.#takeHeld(taken);
-    if (this.isShare(now)) this.#shareAt(now).take(taken, now);
-    // They were too late by now. The engine gets to know it.
-    else this.#owed += taken;
+    const share = this.#shareFor(taken, now);
+    // Those that were held are too late by now.
+    const unreported = share?.use(taken, now) ?? taken;
+    if (share !== undefined && !this.#connected) share.owe(unreported, now);
+    else this.#owed += unreported;
     return [];
   }
 
@@ -180,50 +188,89 @@ export class Lease {
     this.#need = Math.ceil(Math.min(Math.max(1, first), this.#plan.most));
   }
 
-  /** The next request; undefined if none is needed now. The caller reports its end by `heard` or `lost`. */
+  /**
+   * The next request; undefined if none is needed now. The caller reports its end by `heard` or `lost`, and by `late` if it takes long.
+   * While units come from the share, it only says how many were used, so that the replicas that lease get fewer.
+   */
   ask(now: number): LeaseRequest | undefined {
     this.#expire(now);
-    if (this.#asking || this.#away || now < Math.max(this.#askAt, this.#holdUntil)) return undefined;
+    if (this.isShare(now)) {
+      this.#lead.share(now);
+      // It begins now, whenever its first unit is used.
+      this.#shareAt(now);
+    }
+    if (!this.#mayAsk || now < this.#askAt) return undefined;
     const want = this.isShare(now) ? 0 : this.#wantedNow(now);
-    const owed = this.#owed + (this.#share?.owed(now) ?? 0);
-    const due = owed >= 1 || this.#back.units >= 1;
-    return want > 0 || due ? this.#request(want, now) : undefined;
+    return want > 0 || this.#owing(now) >= 1 || (!this.isShare(now) && this.#back.units >= 1)
+      ? this.#request(want, now)
+      : undefined;
   }
 
   /** A request that only says what is known, after the engine has lost its state; undefined if nothing is known. */
   announce(now: number): LeaseRequest | undefined {
-    return this.#heard === undefined || this.#asking || this.#away ? undefined : this.#request(0, now);
+    return this.#heard !== undefined && this.#mayAsk ? this.#request(0, now) : undefined;
+  }
+
+  get #mayAsk(): boolean {
+    return this.#connected && this.#asking === undefined;
+  }
+
+  /** Units to report. */
+  #owing(now: number): number {
+    const share = this.#share;
+    if (share === undefined) return this.#owed;
+    return this.#owed + share.owed(now) + share.unreported(this.#reportUntil(now), this.#perMs(now), now);
+  }
+
+  /** Units of the share that are used until then compete with those that the engine gives now. So they are reported now. */
+  #reportUntil(now: number): number {
+    return this.isShare(now) ? now + this.#lead.last(now) : now;
+  }
+
+  /** Units that are needed in a millisecond. */
+  #perMs(now: number): number {
+    return this.#waiting > 0 ? Infinity : this.#perMemory(now) / MEMORY_MS;
   }
 
   #request(want: number, now: number): LeaseRequest {
-    this.#asking = true;
-    this.#owed += this.#share?.settle(now) ?? 0;
-    if (!this.isShare(now)) this.#share = undefined;
+    const owed = this.#owing(now);
+    this.#owed = 0;
+    this.#share?.report(this.#reportUntil(now), this.#perMs(now), now);
+    if (!this.isShare(now) && this.#share?.isOver(now) === true) this.#share = undefined;
     const back = this.#back;
     // If the reply does not come, it is unknown whether they went back.
     this.#back = NOTHING_BACK;
     const { burst, intervalMs } = this.#plan;
     const { ledger } = this.#heard?.reply ?? UNHEARD;
     const need = Math.max(1, Math.min(want, Math.ceil(this.#need - this.#held())));
-    return { intervalMs, burst, want, need, owed: this.#owed, back, known: ledger };
+    this.#asking = { intervalMs, burst, want, need, owed, back, known: ledger };
+    return this.#asking;
   }
 
   /** When `ask` may have another answer; Infinity if only a call changes that. */
   askAt(now: number): number {
-    if (this.#waiting <= 0 || this.#asking || this.#away || this.#missing(now) <= 0) return Infinity;
-    return Math.max(now, this.#askAt, this.#shareUntil, this.#lastsUntil(now) - AHEAD_MS / 2);
+    if (!this.#mayAsk) return Infinity;
+    if (this.#owing(now) >= 1) return Math.max(now, this.#askAt);
+    if (this.#waiting <= 0) return Infinity;
+    const end = this.#away ? Infinity : this.#shareUntil;
+    if (now < end) {
+      const dueAt = this.#shareAt(now).dueAt(1 - this.#owed) - this.#lead.last(now);
+      return Math.min(end, Math.max(now + PAUSE_MS, dueAt));
+    }
+    if (this.#missing(now) <= 0) return Infinity;
+    const soonest = this.#lead.most(now) === Infinity ? now : now + PAUSE_MS;
+    return Math.max(soonest, this.#askAt, this.#lastsUntil(now) - AHEAD_MS / 2);
   }
 
-  /** The reply to a request that was sent at `sentAt`. */
+  /** The reply to a request that was sent at `sentAt`. Units of a late one may be used as long as those of any other. */
   heard(request: LeaseRequest, reply: LeaseReply, sentAt: number, now: number): void {
-    this.#asking = false;
-    this.#owed = Math.max(0, this.#owed - request.owed);
+    this.late(request);
     this.#clock.hear(reply.now, sentAt, now);
-    this.#heard = { reply, at: this.#clock.latest(reply.now) };
+    this.#hear(reply);
     const { granted, from, ledger } = reply;
     if (granted >= this.#fair) this.#askAt = now + (this.#plan.apartMs ?? 0);
     this.#expiresAt = -Infinity;
-    if (granted > 0)
+    if (granted > 0 && !this.isShare(now))
       this.#slices.push({
         early: this.#clock.earliest(reply.now),
         late: this.#clock.latest(reply.now),
@@ -236,14 +283,21 @@ export class Lease {
     else if (request.want > 0) this.#askAt = this.#nextAsk(request.need, now);
   }
 
-  /** The request got no reply in time. What it may have given is not used. */
-  lost(): void {
-    this.#asking = false;
+  #hear(reply: LeaseReply): void {
+    if (reply.ledger.version < (this.#heard?.reply.ledger.version ?? 0)) return;
+    this.#heard = { reply, at: this.#clock.latest(reply.now) };
+    this.#lead.hear(reply, this.#heard.at);
   }
 
-  /** A reply came after its request was given up. Only its news counts. */
-  heardLate(reply: LeaseReply, now: number): void {
-    if (reply.ledger.version > (this.#heard?.reply.ledger.version ?? 0)) this.#heard = { reply, at: now };
+  /** The request has no reply in time. The next one may be sent. */
+  late(request: LeaseRequest): void {
+    if (this.#asking === request) this.#asking = undefined;
+  }
+
+  /** The request gets no reply any more. What it may have given is not used, and what it said is said again. */
+  lost(request: LeaseRequest): void {
+    this.late(request);
+    this.#owed += request.owed;
   }
 
   /** Units that are left of the window, as the engine last said. */
@@ -261,7 +315,8 @@ export class Lease {
     this.#slices = [];
     this.wanted(0, 1);
     this.#used = 0;
-    const owed = this.#owed + (this.#share?.owed(now) ?? 0);
+    this.#giveBack(this.#share?.reportedAhead(now) ?? 0, this.#heard?.reply.ledger.tat ?? 0, now);
+    const owed = this.#owing(now);
     return owed > 0 || this.#back.units > 0 ? this.#request(0, now) : undefined;
   }
 
@@ -271,12 +326,23 @@ export class Lease {
     return at + reply.ledger.holdUntil - reply.now;
   }
 
+  /** The share, if `units` may come from it. After it was used, those may that were reported ahead. */
+  #shareFor(units: number, now: number): Share | undefined {
+    if (this.isShare(now)) return this.#shareAt(now);
+    const share = this.#share;
+    return share !== undefined && !share.isOver(now) && share.reportedAhead(now) + EXACT >= units
+      ? share
+      : undefined;
+  }
+
   #shareAt(now: number): Share {
     // An engine that is only slow will say soon what is left. Until then nothing is known, so the share begins empty.
-    // Others may have leased since this replica last heard of the engine. So what was left has not grown in the last moments.
-    const asOf = Math.max(this.#heard?.at ?? now, now - UNHEARD_MS);
-    const left = this.#heard === undefined && this.#connected ? 0 : this.left(asOf);
-    return (this.#share ??= new Share(this.#plan, this.#replicas, left, now));
+    const { burst, intervalMs } = this.#plan;
+    const most =
+      this.#heard === undefined && this.#connected ? 0 : burst - this.#lead.longest(now) / intervalMs;
+    const left = Math.min(this.left(now), most);
+    const [plan, replicas, random] = [this.#plan, this.#replicas, this.#random];
+    return (this.#share ??= new Share(plan, { replicas, left, random: random() }, now));
   }
 
   /** Milliseconds from `now` to the theoretical arrival time that was last heard. */
@@ -300,18 +366,21 @@ export class Lease {
   }
 
   #wantedNow(now: number): number {
-    const { lateMs } = this.#plan;
+    const { burst, intervalMs, lateMs } = this.#plan;
     const held = this.#held();
     const spare = this.#spare(now);
     if (this.#waiting <= 0 && this.#heldFor(REPLACED_AT * lateMs, now) >= REPLACED_AT * spare) return 0;
     if (this.#waiting > 0 && held >= this.#need && now < this.#lastsUntil(now) - AHEAD_MS / 2) return 0;
     const most = Math.max(this.#waiting > 0 ? this.#need : 1, this.#fair);
-    return Math.max(0, Math.min(this.#missing(now), most));
+    const room = Math.floor((this.#lead.most(now) - this.#tatIn(now)) / intervalMs + burst);
+    return room < this.#need ? 0 : Math.max(0, Math.min(this.#missing(now), most, room));
   }
 
   /** Units that are not held: for waiting calls and for calls to come. */
   #missing(now: number): number {
-    return Math.ceil(this.#waiting + this.#spare(now) - this.#held());
+    return Math.ceil(
+      this.#waiting + this.#spare(now) - this.#held() - (this.#share?.reportedAhead(now) ?? 0),
+    );
   }
 
   /** Units for calls to come. */

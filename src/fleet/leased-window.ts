@@ -9,7 +9,7 @@ export interface WindowHost {
   readonly away: boolean;
   readonly connected: boolean;
   readonly replicas: number;
-  /** Sends a request. The window gets the reply by `heard` or `lost`. */
+  /** Sends a request. The window gets its end by `heard` or `lost`, and by `late` if it takes long. */
   send(window: LeasedWindow, request: LeaseRequest): void;
   /** Calls `window.ask` after `ms`. */
   remind(window: LeasedWindow, ms: number): void;
@@ -105,12 +105,12 @@ export class LeasedWindow {
     this.ask();
   }
 
-  heardLate(reply: LeaseReply): void {
-    this.#lease.heardLate(reply, this.#host.real());
+  late(request: LeaseRequest): void {
+    this.#lease.late(request);
   }
 
-  lost(): void {
-    this.#lease.lost();
+  lost(request: LeaseRequest): void {
+    this.#lease.lost(request);
   }
 
   /** The process ends: everything goes back. */

@@ -1,7 +1,10 @@
 import { EXACT } from './plan.ts';
 
-/** Units are given this long before they may be used, so that they are there when they are needed. */
-export const AHEAD_MS = 1_000;
+/**
+ * Units are given this long before they may be used, so that they are there when they are needed. A longer time saves requests. But it is also
+ * the time for which replicas know too little of each other when the engine turns slow.
+ */
+export const AHEAD_MS = 500;
 
 /** After a loss of state, nothing is given for this long. By then each replica has said what it knows, at its next heartbeat. */
 export const HOLD_MS = 2_000;

@@ -32,8 +32,9 @@ interface Replica {
   wakesAt: number;
 }
 
-/** Timeout of a request. */
+/** A request is late after the first time, and gets no reply any more after the second one. */
 const PATIENCE_MS = 50;
+const DEAD_MS = 3_000;
 
 const HEARTBEAT_MS = 1_000;
 
@@ -159,21 +160,23 @@ export class FleetWorld {
   #send(replica: Replica, request: LeaseRequest): void {
     this.requests++;
     const [sentAt, { lease: asking }] = [this.#now, replica];
-    let open = true;
+    let pending = true;
     this.#on(replica, sentAt + PATIENCE_MS, () => {
-      if (!open) return;
-      open = false;
-      asking.lost();
+      if (!pending) return;
+      asking.late(request);
       this.#ask(replica);
+    });
+    this.#on(replica, sentAt + DEAD_MS, () => {
+      if (pending) asking.lost(request);
+      pending = false;
     });
     this.#message(() => {
       const reply = lease(this.#ledger, request, this.#now + this.#engineOffset);
       this.#ledger = reply.ledger;
       this.#message(() => {
         this.#on(replica, this.#now, () => {
-          if (asking !== replica.lease) return;
-          if (!open) return asking.heardLate(reply, this.#now);
-          open = false;
+          if (asking !== replica.lease || !pending) return;
+          pending = false;
           asking.heard(request, reply, sentAt, this.#now);
           this.#pump(replica);
         });

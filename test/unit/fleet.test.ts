@@ -104,6 +104,32 @@ test('an engine that comes back is used within five seconds', async () => {
   expect(fleet.away).toBe(false);
 });
 
+test('an engine that is fast again is noticed soon, however slow it was', async () => {
+  const world = new EngineWorld();
+  const fleet = await world.started();
+  world.delayMs = 2_000;
+  await world.clock.advance(5_000);
+  expect(fleet.state.away).toBe('slow');
+  world.delayMs = 1;
+  // Heartbeats that were sent before are still under way.
+  await world.clock.advance(260);
+  expect(fleet.state.away).toBeUndefined();
+});
+
+test('an engine that has lost its data knows few replicas at first; their shares stay the same', async () => {
+  const world = new EngineWorld();
+  const fleet = await world.started();
+  for (const other of ['b', 'c']) world.store.muster(other);
+  await world.clock.advance(1_100);
+  expect(fleet.replicas).toBe(3);
+  world.store.flush();
+  await world.clock.advance(1_100);
+  expect(fleet.replicas).toBe(3);
+  // Those that have not come back by then are gone.
+  await world.clock.advance(7_000);
+  expect(fleet.replicas).toBe(1);
+});
+
 test('a replica that starts at a slow engine does not begin with a full share', async () => {
   const world = new EngineWorld();
   const fleet = await world.started();

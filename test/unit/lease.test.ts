@@ -18,6 +18,8 @@ const BUSY = planOf({ limit: 10_000, periodMs: 1_000, burst: 2_000 });
 class World {
   readonly lease: Lease;
   now = 0;
+  /** Units that were reported to the engine. */
+  owed = 0;
   #ledger: Ledger | undefined;
 
   constructor(plan = PLAN) {
@@ -39,6 +41,7 @@ class World {
   answer(request: LeaseRequest) {
     const reply = lease(this.#ledger, request, EPOCH + this.now);
     this.#ledger = reply.ledger;
+    this.owed += request.owed;
     return reply;
   }
 
@@ -145,8 +148,8 @@ describe('a lease', () => {
     // Others have leased half a second of the window.
     const others = world.answer({ ...request, want: 5_000, need: 1 });
     world.lease.heard(request, { ...others, granted: 0 }, world.now, world.now);
-    world.now += 200;
-    expect(world.ask()?.want).toBeCloseTo(75, -1);
+    world.now += 320;
+    expect(world.ask()?.want).toBeCloseTo(67, -1);
   });
 
   test('replaces its units when three tenths of their time, or of them, are left', () => {
@@ -169,30 +172,50 @@ describe('a lease', () => {
     expect(world.ask()).toBeDefined();
   });
 
-  test('learns of a reply that came too late, and uses none of its units', () => {
+  test('uses the units of a late reply, and asks again before it comes', () => {
     const world = new World();
     world.lease.wanted(40, 1);
     const request = world.lease.ask(world.now)!;
-    world.lease.lost();
-    world.lease.heardLate(world.answer(request), world.now);
+    expect(world.lease.ask(world.now)).toBeUndefined();
+    const reply = world.answer(request);
+    world.now += 60;
+    world.lease.late(request);
+    const second = world.lease.ask(world.now)!;
+    world.lease.heard(request, reply, 0, world.now);
     expect(world.left()).toBe(PLAN.burst - 40);
-    expect(world.ask()).toMatchObject({ known: { version: 1 } });
+    // The second one still runs.
+    expect(world.lease.ask(world.now)).toBeUndefined();
+    world.lease.heard(second, world.answer(second), 60, world.now);
+    // Of 40 units from 0 ms on, one each 10 ms: the reply may have been made at any of the 60 ms, so the last one is usable at 450.
+    expect(world.lease.readyAt(39, 1, world.now)).toBeLessThanOrEqual(450);
+  });
+
+  test('says again what it owes if a request got no reply', () => {
+    const world = new World(DAILY);
+    world.lease.take(5, world.now);
+    const request = world.lease.ask(world.now)!;
+    expect(request).toMatchObject({ owed: 5 });
+    world.lease.take(2, world.now);
+    world.lease.late(request);
+    expect(world.lease.ask(world.now)).toMatchObject({ owed: 2 });
+    world.lease.lost(request);
+    world.lease.late(request);
   });
 });
 
 describe('the share of a replica without an engine', () => {
   test('begins when the units that the engine has given are used up', () => {
     const world = new World();
-    world.leased(80);
+    world.leased(40);
     world.lease.wanted(0, 1);
-    for (let i = 0; i < 40; i++) world.take();
+    for (let i = 0; i < 20; i++) world.take();
     world.away(true, false, 2);
-    // 40 units are held, and the engine may have given others as many since then.
-    expect(world.lease.readyAt(39, 1, world.now)).toBeCloseTo(790, 3);
-    expect(world.lease.readyAt(40, 1, world.now)).toBeGreaterThan(790 + 300);
+    // 20 units are held, and the engine may have given others as many since then.
+    expect(world.lease.readyAt(19, 1, world.now)).toBeCloseTo(390, 3);
+    expect(world.lease.readyAt(20, 1, world.now)).toBeGreaterThan(world.now + 390);
   });
 
-  test('is reported to the engine, as far as it has not been refilled by time', () => {
+  test('is reported to an engine that was gone, as far as it has not been refilled by time', () => {
     const world = new World(planOf({ limit: 100, periodMs: 1_000, burst: 20 }));
     world.away(true, false);
     for (let i = 0; i < 10; i++) world.take();
@@ -201,23 +224,48 @@ describe('the share of a replica without an engine', () => {
     expect(world.ask()).toMatchObject({ want: 0, owed: 5 });
   });
 
-  test('is used until the others have come back too', () => {
+  test('is used until the others have come back too, after the engine was gone', () => {
     const world = new World();
     world.away(true, false, 4);
-    world.take();
+    world.now += 1_000;
     world.away(false, true, 4);
     const back = world.now;
-    world.lease.wanted(1, 1);
-    expect(world.lease.isShare(world.now)).toBe(true);
-    expect(world.lease.askAt(world.now)).toBe(back + RETURN_MS);
-    expect(world.lease.readyAt(0, 1, world.now) - world.now).toBeCloseTo(40, 3);
     world.take();
     world.lease.wanted(1, 1);
-    // The engine gets to know of them, and gives none.
-    expect(world.ask()).toMatchObject({ want: 0 });
+    expect(world.lease.isShare(world.now)).toBe(true);
+    // The engine gets to know of it, and gives none.
+    expect(world.ask()).toMatchObject({ want: 0, owed: 1 });
+    expect(world.lease.readyAt(0, 1, world.now) - world.now).toBeCloseTo(40, 3);
+    expect(world.lease.askAt(world.now)).toBeLessThanOrEqual(back + RETURN_MS);
     world.now = back + RETURN_MS;
-    world.lease.wanted(1, 1);
-    expect(world.ask()).toMatchObject({ want: 1 });
     expect(world.lease.isShare(world.now)).toBe(false);
+    expect(world.ask()).toMatchObject({ want: 1 });
+  });
+
+  test('is reported to a slow engine, as far ahead as that gives units to others', () => {
+    const world = new World();
+    // The last one may be used in 300 ms. The share begins then.
+    world.leased(30);
+    world.away(true, true, 2);
+    world.lease.wanted(50, 1);
+    for (; world.now < 250; world.now += 10) world.ask();
+    expect(world.lease.readyAt(30, 1, world.now)).toBeGreaterThanOrEqual(300);
+    expect(world.owed).toBeGreaterThanOrEqual(4);
+    world.away(false);
+    // It was not gone, so the others may be there. Units are leased at once, but not many more than before.
+    expect(world.lease.isShare(world.now)).toBe(false);
+    expect(world.ask()!.want).toBeLessThan(20);
+    world.now += 2_000;
+    expect(world.ask()!.want).toBeGreaterThan(45);
+  });
+
+  test('ignores units that a slow engine gives late', () => {
+    const world = new World();
+    world.lease.wanted(10, 1);
+    const request = world.lease.ask(world.now)!;
+    world.lease.late(request);
+    world.away(true, true, 2);
+    world.lease.heard(request, world.answer(request), 0, world.now);
+    expect(world.lease.readyAt(0, 1, world.now)).toBeGreaterThan(world.now + 90);
   });
 });
