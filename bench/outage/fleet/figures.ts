@@ -50,7 +50,8 @@ type Part = readonly [fromMs: number, toMs: number];
 /** The times with a store that is used, and those without. A second belongs to neither: shares change to leases. */
 function partsOf(run: FleetRun): [there: Part[], away: Part[]] {
   const { fromMs, toMs } = TROUBLE;
-  if (run.trouble === 'none' || run.trouble === 'kills') return [[[STARTED_MS, END_MS]], []];
+  if (run.trouble === 'none' || run.trouble === 'kills' || run.trouble === 'flush')
+    return [[[STARTED_MS, END_MS]], []];
   const back = toMs + backAfter(run) + SECOND_MS;
   return [
     [

@@ -12,6 +12,10 @@ const TEXTS: Readonly<Record<Trouble, string>> = {
   none: 'the store is well',
   cut: 'the store is gone for 10 s',
   slow: 'the store takes 500 ms for 10 s',
+  'slow replies': 'its replies take 500 ms for 10 s',
+  'one slow': 'one replica has a slow way to the store for 10 s',
+  stalls: 'replicas stall for 200 ms, about every 2 s, for 10 s',
+  flush: 'the store loses its data',
   kills: 'a replica is killed every 2 s',
 };
 
@@ -57,7 +61,14 @@ function boundsOf(size: Size, trouble: Trouble): Partial<FleetFigures> {
       return { used: Math.min(used, 0.9) };
     case 'cut':
     case 'slow':
+    case 'slow replies':
       return { used, usedAway };
+    case 'stalls':
+    case 'flush':
+      return { used };
+    // The engine gets to know of its share when others may have leased at the same time.
+    case 'one slow':
+      return { used, most: 1.15 * LIMIT };
   }
 }
 

@@ -40,7 +40,7 @@ export function perCall(
     const until = clock.now() + waitMs;
     for (;;) {
       const number = await link
-        .pass(clock, () => counter.increase(Math.floor(clock.now() / periodMs)))
+        .pass(clock, 0, () => counter.increase(Math.floor(clock.now() / periodMs)))
         .catch(() => 0);
       if (number <= limit) return send(call, attempt);
       const next = (Math.floor(clock.now() / periodMs) + 1) * periodMs;

@@ -10,7 +10,7 @@ import { type Run, simulateWay, type World } from '../../../src/simulate/simulat
 import { plainSubject } from '../default-policy.ts';
 import { Counter, perCall } from './per-call.ts';
 import { Replica, type Start } from './replica.ts';
-import { StoreLink } from './store-link.ts';
+import { type Delay, NO_DELAY, StoreLink } from './store-link.ts';
 
 /** The quota of the provider for all replicas together: so many calls per second, and this burst. */
 export const LIMIT = 100;
@@ -20,8 +20,18 @@ const PERIOD_MS = 1_000;
 /** The longest wait of a call for its turn, in milliseconds. */
 const WAIT_MS = 1_000;
 
-/** A fault of the store or of the replicas. */
-export type Trouble = 'none' | 'cut' | 'slow' | 'kills';
+/** A fault of the store, of the way to it, or of the replicas. */
+export type Trouble = 'none' | 'cut' | 'slow' | 'slow replies' | 'one slow' | 'stalls' | 'flush' | 'kills';
+
+/** The store is slow. */
+const SLOW: Delay = { requestMs: 250, replyMs: 250 };
+
+/** The way from the store is slow, but not that to it. */
+const SLOW_REPLIES: Delay = { requestMs: 0, replyMs: 500 };
+
+/** Replicas have no time for their store, each at moments of its own: for so long, about once in so long. */
+const STALL_MS = 200;
+const STALL_EVERY_MS = 2_000;
 
 /** The trouble lasts from here to here, in milliseconds. */
 export const TROUBLE = { fromMs: 10_000, toMs: 20_000 };
@@ -136,13 +146,36 @@ class SimulatedFleet {
       clock.timer(fromMs, () => link.cut());
       clock.timer(toMs, () => link.restore());
     }
-    if (trouble === 'slow') {
-      clock.timer(fromMs, () => void (link.slow = true));
-      clock.timer(toMs, () => void (link.slow = false));
+    const delay = this.#delayOf(trouble);
+    if (delay !== undefined) {
+      clock.timer(fromMs, () => void (link.delay = delay));
+      clock.timer(toMs, () => void (link.delay = () => NO_DELAY));
     }
+    if (trouble === 'flush') clock.timer(fromMs, () => this.#store.flush());
     if (trouble === 'kills')
       for (let at = fromMs, index = 0; at < toMs; at += KILL_EVERY_MS, index++)
         clock.timer(at, () => this.#replicas[index % this.#count]?.kill());
+  }
+
+  #delayOf(trouble: Trouble): StoreLink['delay'] | undefined {
+    if (trouble === 'slow') return () => SLOW;
+    if (trouble === 'slow replies') return () => SLOW_REPLIES;
+    if (trouble === 'one slow') return (replica) => (replica === 0 ? SLOW : NO_DELAY);
+    return trouble === 'stalls' ? this.#stalls() : undefined;
+  }
+
+  /** A reply that arrives in a stall is read at the end of it. */
+  #stalls(): StoreLink['delay'] {
+    const { clock } = this.#world;
+    const random = seededRandom(subSeed(this.#seed, 'stalls'));
+    const ends = Array.from({ length: this.#count }, () => 0);
+    const begin = (replica: number): void => {
+      ends[replica] = clock.now() + STALL_MS * 2 * random();
+      if (clock.now() < TROUBLE.toMs) clock.timer(STALL_EVERY_MS * 2 * random(), () => begin(replica));
+    };
+    for (const replica of ends.keys())
+      clock.timer(TROUBLE.fromMs + STALL_EVERY_MS * random(), () => begin(replica));
+    return (replica) => ({ requestMs: 0, replyMs: Math.max(0, (ends[replica] ?? 0) - clock.now()) });
   }
 
   #starter(index: number): Start {
@@ -178,7 +211,7 @@ class SimulatedFleet {
         observer: { stateChanged },
         real: () => clock.now(),
         afterReading: (callback) => callback(),
-        open: (options) => this.#link.open(clock, options),
+        open: (options) => this.#link.open(clock, replica, options),
       },
     );
   }
