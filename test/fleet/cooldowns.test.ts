@@ -110,6 +110,8 @@ upstreams:
 
       for (const replica of replicas) expect(await ask(replica)).toBe(200);
 
+      // A busy machine may have brought calls together at the other upstream, which refuses some then.
+      const earlier = await counted(two, 'breakwater_shared_cooldowns_total');
       upstream.answer = () => ({ status: 429, headers: { 'retry-after': '600' } });
       for (let i = 0; i < 10 && (await cooldownsOf(one)).length === 0; i++) await ask(one);
       for (const replica of [two, three])
@@ -121,7 +123,7 @@ upstreams:
           WAIT,
         );
       await two.process.untilPrinted(/"cause":"retry_after".*reported by another replica/);
-      expect(await counted(two, 'breakwater_shared_cooldowns_total')).toBe(1);
+      expect(await counted(two, 'breakwater_shared_cooldowns_total')).toBe(earlier + 1);
 
       // A call of each waits. One of the calls is sent after about a second, and its success lets the others pass.
       const before = upstream.seen.length;
