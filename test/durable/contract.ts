@@ -484,7 +484,7 @@ export function contract(where: () => Promise<string>, numRuns: number): void {
       const MANY = Array.from({ length: 150 }, (_, i) => `req_${i}`);
       const replied = (text: string): StoredResponse => ({
         status: 200,
-        statusText: 'OK {"\\',
+        statusText: 'OK {"\\\t\n😀',
         headers: ['X', '{a,"b\\",NULL}'],
         body: Buffer.from(`\0${text}`),
         truncated: false,

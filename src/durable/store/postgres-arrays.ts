@@ -50,13 +50,14 @@ function arrayOf(type: ColumnType, values: readonly Value[]): Value {
 const integerElement = (value: Value): string =>
   value === null ? 'NULL' : String(Math.round(value as number));
 
-/** Most texts need no escape, and a test costs less than a replacement. */
-const ESCAPED = /["\\]/;
+/** JSON escapes these characters by letters, which an array does not know. */
+const UNLIKE_JSON = /[\p{Cc}\p{Cs}]/u;
 
+/** An array escapes quotes and backslashes as JSON does, whose encoder is twice as fast as a replacement. */
 function textElement(value: Value): string {
   if (value === null) return 'NULL';
   const text = value as string;
-  return `"${ESCAPED.test(text) ? text.replace(/["\\]/g, '\\$&') : text}"`;
+  return UNLIKE_JSON.test(text) ? `"${text.replace(/["\\]/g, '\\$&')}"` : JSON.stringify(text);
 }
 
 /** https://www.postgresql.org/docs/current/protocol-overview.html#PROTOCOL-FORMAT-CODES; the layout is that of `array_recv`. */
