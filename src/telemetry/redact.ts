@@ -16,9 +16,10 @@ export function redact(fields: Readonly<Record<string, unknown>>): Record<string
 
 function redactObject(fields: object, depth: number): Record<string, unknown> {
   const safe: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(fields)) {
+  for (const name of Object.keys(fields)) {
+    const value = (fields as Readonly<Record<string, unknown>>)[name];
     if (value === undefined) continue;
-    if (isSecret(name)) safe[name] = REDACTED;
+    if (isSecretName(name)) safe[name] = REDACTED;
     else if (name === 'headers' && Array.isArray(value)) safe[name] = redactHeaders(value);
     else safe[name] = redactValue(value, depth + 1);
   }
@@ -26,12 +27,26 @@ function redactObject(fields: object, depth: number): Record<string, unknown> {
 }
 
 function redactValue(value: unknown, depth: number): unknown {
-  if (typeof value === 'string') return value.replace(USER_INFO, `://${REDACTED}@`);
+  if (typeof value === 'string')
+    return value.includes('://') ? value.replace(USER_INFO, `://${REDACTED}@`) : value;
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= MAX_DEPTH) return '…';
   if (Array.isArray(value)) return value.map((item) => redactValue(item, depth + 1));
   if (value instanceof Error) return describeError(value, depth);
   return redactObject(value, depth);
+}
+
+const MAX_NAMES = 1_000;
+const names = new Map<string, boolean>();
+
+/** As `isSecret`, remembered: every line has the same few names. */
+function isSecretName(name: string): boolean {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  const secret = isSecret(name);
+  if (names.size >= MAX_NAMES) names.clear();
+  names.set(name, secret);
+  return secret;
 }
 
 function redactHeaders(headers: readonly unknown[]): unknown[] {
