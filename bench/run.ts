@@ -33,7 +33,8 @@ const USAGE = `npm run bench -- [PART …] [options]
   --quick         about a third of the time, for a first impression only
   --json          one JSON document on stdout instead of tables
   --only A,B      path, latency and work: only these contenders (the baseline of path and latency always runs)
-  --rounds N      path: rounds, default 20
+  --rounds N      path and work: rounds, default 20 and 4
+  --calls N       work: calls a round, default 20000
   --from-source   Breakwater from src/ instead of dist/
   --priority      streams: at the highest priority (as root), so that other load changes less`;
 
@@ -46,6 +47,7 @@ const { values: flags, positionals } = parseArgs({
     only: { type: 'string' },
     rounds: { type: 'string' },
     priority: { type: 'boolean', default: false },
+    calls: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -107,6 +109,7 @@ async function main(): Promise<void> {
       only: flags.only?.toLowerCase().split(','),
       priority: flags.priority,
       rounds: flags.rounds === undefined ? undefined : Number(flags.rounds),
+      calls: flags.calls === undefined ? undefined : Number(flags.calls),
       progress: (text) => void process.stderr.write(`${text}\n`),
     });
   } finally {

@@ -7,9 +7,11 @@ export interface Context {
   readonly tempDir: string;
   /** Names of contenders in lower case; undefined: all. */
   readonly only: readonly string[] | undefined;
-  /** Rounds of the data path; undefined: the usual number. */
+  /** Rounds of the data path and of durable work; undefined: the usual number. */
   readonly rounds: number | undefined;
   /** Streams: measured at the highest priority (nice −20), so that other load on the machine changes less. */
   readonly priority: boolean;
+  /** Durable calls of a round; undefined: the usual number. */
+  readonly calls: number | undefined;
   progress(text: string): void;
 }

@@ -33,7 +33,7 @@ interface Worker {
 
 /** Durable calls carried out per second, of Breakwater and of job queues that make the same call and keep its result. */
 export async function durableWork(context: Context): Promise<Part> {
-  const count = context.quick ? 4_000 : 20_000;
+  const count = context.calls ?? (context.quick ? 4_000 : 20_000);
   const originPort = await startOrigin();
   const all = (await workers(context, originPort)).filter(
     ({ name }) =>
@@ -41,7 +41,7 @@ export async function durableWork(context: Context): Promise<Part> {
   );
   const present = all.filter(({ missing }) => missing === undefined);
   const results = new Map(present.map(({ name }): [string, Work[]] => [name, []]));
-  for (let round = 0; round < (context.quick ? 2 : 4); round++) {
+  for (let round = 0; round < (context.rounds ?? (context.quick ? 2 : 4)); round++) {
     const turn = round % present.length;
     for (const one of [...present.slice(turn), ...present.slice(0, turn)])
       results.get(one.name)?.push(await one.run(count));
