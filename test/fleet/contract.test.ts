@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { Socket } from 'node:net';
+import { describe, expect, test, vi } from 'vitest';
 import { SEEN_MS } from '../../src/fleet/engine.ts';
 import { type Ledger, type LeaseRequest, lease } from '../../src/fleet/ledger.ts';
 import { Changes } from '../support/changes.ts';
@@ -49,6 +50,17 @@ describe.each(ENGINES)('$name $missing', (engine) => {
           expect(a).toBeCloseTo(b, 2);
         ledger = expected.ledger;
       }
+    });
+
+    test('writes to its connection once for all requests of one turn', async () => {
+      const one = await opened(engine);
+      const request = anyRequest(seededRandom(1), undefined, EPOCH);
+      const ask = () => Promise.all(['a', 'b', 'c'].map((window) => one.lease(window, request)));
+      await ask();
+      const writes = (['_write', '_writev'] as const).map((name) => vi.spyOn(Socket.prototype, name));
+      await ask();
+      expect(writes.flatMap(({ mock }) => mock.calls)).toHaveLength(1);
+      for (const write of writes) write.mockRestore();
     });
 
     test('gives units of one window to replicas that ask at once, never more than there are', async () => {
