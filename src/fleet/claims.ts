@@ -153,7 +153,9 @@ export class Claim {
   /** Ends the claim, and leaves nothing: the next replica that wants the key gets it. */
   async release(): Promise<void> {
     await this.#stop();
-    if (!this.#lost) await this.#deps.fleet.ask((engine) => engine.exchange(this.key, this.#text, '', 0));
+    // Otherwise the others would wait for the end of the lease.
+    if (!this.#lost)
+      await this.#deps.fleet.ask((engine) => engine.exchange(this.key, this.#text, '', 0), ASK_WHILE_SLOW);
     this.#deps.onEnd();
   }
 
