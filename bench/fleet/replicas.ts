@@ -1,48 +1,44 @@
-import { Agent, createServer, request, type RequestOptions, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { Agent, request, type RequestOptions } from 'node:http';
+import { Worker } from 'node:worker_threads';
 import { BREAKWATER, breakwater, type Launched } from '../lib/contenders.ts';
 
 const SHIFTED_CLOCK = new URL('../programs/shifted-clock.mjs', import.meta.url).href;
 
-/** An upstream that notes when each call arrives. */
-export class CountingUpstream {
-  /** Milliseconds, in order. */
-  readonly seen: number[] = [];
-  readonly #server: Server;
+const COUNTING_ORIGIN = new URL('../programs/counting-origin.ts', import.meta.url);
 
-  private constructor() {
-    this.#server = createServer({ keepAlive: true }, (incoming, outgoing) => {
-      this.seen.push(performance.now());
-      incoming.resume();
-      outgoing.end('ok');
-    });
+/** An upstream that notes when each call arrives, in a thread of its own. */
+export class CountingUpstream {
+  readonly port: number;
+  readonly #worker: Worker;
+
+  private constructor(worker: Worker, port: number) {
+    this.#worker = worker;
+    this.port = port;
   }
 
   static async start(): Promise<CountingUpstream> {
-    const upstream = new CountingUpstream();
-    await new Promise<void>((resolve) => upstream.#server.listen(0, '127.0.0.1', resolve));
-    return upstream;
+    const worker = new Worker(COUNTING_ORIGIN);
+    const [port] = (await once(worker, 'message')) as [number];
+    return new CountingUpstream(worker, port);
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+  /** Ends it. Resolves with the moments of all calls, in milliseconds as `performance.now` has them. */
+  async stop(): Promise<readonly number[]> {
+    this.#worker.postMessage('stop');
+    const [seen] = (await once(this.#worker, 'message')) as [number[]];
+    return seen.map((at) => at - performance.timeOrigin);
   }
+}
 
-  /** The most calls in any `ms`, of those since `from`. */
-  most(ms: number, from: number): number {
-    const times = this.seen.filter((at) => at >= from);
-    let [most, first] = [0, 0];
-    for (const [i, at] of times.entries()) {
-      while ((times[first] as number) <= at - ms) first++;
-      most = Math.max(most, i - first + 1);
-    }
-    return most;
+/** The most of `times`, which are in order, in any `ms`. */
+export function mostIn(times: readonly number[], ms: number): number {
+  let [most, first] = [0, 0];
+  for (const [i, at] of times.entries()) {
+    while ((times[first] as number) <= at - ms) first++;
+    most = Math.max(most, i - first + 1);
   }
-
-  close(): void {
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
+  return most;
 }
 
 export interface FleetPlan {

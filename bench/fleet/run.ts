@@ -11,9 +11,12 @@ import { postgresMissing, query, REDIS_MISSING, startRedis, withDatabase } from 
 import { type EngineLink, linkTo } from '../lib/engine-link.ts';
 import { killAll, stopAll } from '../lib/process.ts';
 import { table } from '../lib/table.ts';
-import { CountingUpstream, Replica } from './replicas.ts';
+import { CountingUpstream, mostIn, Replica } from './replicas.ts';
 
 const SECOND_MS = 1_000;
+
+/** The first calls of a process run code that is not compiled yet. Those of this time are not counted. */
+const WARM_UP_MS = 2_000;
 
 /** 100 calls a second, and the burst of 5. */
 const PER_SECOND = { quota: '100/s', most: 105 };
@@ -156,6 +159,9 @@ async function measured(one: Case, store: Store): Promise<void> {
   for (const index of one.loads.keys()) replicas.push(await start(index));
   const watch = new Watch(replicas);
   await watch.untilAllUsed(length);
+  // Processes that start together on few cores hold each other up, so that their calls arrive late and together.
+  await Promise.all(replicas.map((replica, index) => replica.offer(one.loads[index] ?? 0, WARM_UP_MS)));
+  await watch.untilAllUsed(length);
   const begun = performance.now();
   const until = begun + one.ms;
   const offered = one.loads.map((load, index) => replicas[index]?.offer(load, one.ms));
@@ -175,11 +181,11 @@ async function measured(one: Case, store: Store): Promise<void> {
   await Promise.all([...offered, watching]);
   await Promise.all(replicas.map((replica) => replica.stop()));
   link.close();
-  upstream.close();
-  const most = upstream.most(SECOND_MS, begun);
-  const used = upstream.seen.filter((at) => at >= begun && at < until).length / ((one.ms / SECOND_MS) * 100);
-  const inAll = upstream.seen.filter((at) => at >= begun).length;
-  const allowed = PER_SECOND.most + ((upstream.seen.at(-1) ?? begun) - begun) / 10;
+  const seen = (await upstream.stop()).filter((at) => at >= begun);
+  const most = mostIn(seen, SECOND_MS);
+  const used = seen.filter((at) => at < until).length / ((one.ms / SECOND_MS) * 100);
+  const inAll = seen.length;
+  const allowed = PER_SECOND.most + ((seen.at(-1) ?? begun) - begun) / 10;
   const holds = most <= PER_SECOND.most && inAll <= allowed && used >= one.used && backMs <= 5_000;
   if (!holds) process.exitCode = 1;
   rows.push([
@@ -247,10 +253,9 @@ async function restarted(store: Store): Promise<void> {
   const last = await Promise.all([0, 1, 2].map(() => Replica.start(plan, upstream, 3)));
   await Promise.all(last.map((replica) => replica.offer(100, 2_000)));
   await Promise.all(last.map((replica) => replica.stop()));
-  upstream.close();
+  const count = (await upstream.stop()).length;
   const refilled = Math.ceil((performance.now() - begun) / 3_600);
   const most = 999 + refilled;
-  const count = upstream.seen.length;
   const holds = count <= most && count >= 900;
   if (!holds) process.exitCode = 1;
   rows.push([
