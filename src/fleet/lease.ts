@@ -116,6 +116,7 @@ export class Lease {
     now: number,
     { connected, replicas }: { connected: boolean; replicas: number },
   ): void {
+    this.#endShare(now);
     if (this.#away && !away && this.#gone) this.#returnsUntil = now + RETURN_MS;
     this.#gone = away && (this.#gone || !connected);
     this.#away = away;
@@ -190,7 +191,7 @@ export class Lease {
 
   /**
    * The next request; undefined if none is needed now. The caller reports its end by `heard` or `lost`, and by `late` if it takes long.
-   * While units come from the share, it only says how many were used, so that the replicas that lease get fewer.
+   * While units come from the share, it only reports them, so that the replicas that lease get fewer.
    */
   ask(now: number): LeaseRequest | undefined {
     this.#expire(now);
@@ -236,7 +237,6 @@ export class Lease {
     const owed = this.#owing(now);
     this.#owed = 0;
     this.#share?.report(this.#reportUntil(now), this.#perMs(now), now);
-    if (!this.isShare(now) && this.#share?.isOver(now) === true) this.#share = undefined;
     const back = this.#back;
     // If the reply does not come, it is unknown whether they went back.
     this.#back = NOTHING_BACK;
@@ -265,6 +265,7 @@ export class Lease {
   /** The reply to a request that was sent at `sentAt`. Units of a late one may be used as long as those of any other. */
   heard(request: LeaseRequest, reply: LeaseReply, sentAt: number, now: number): void {
     this.late(request);
+    this.#endShare(now);
     this.#clock.hear(reply.now, sentAt, now);
     this.#hear(reply);
     const { granted, from, ledger } = reply;
@@ -333,6 +334,13 @@ export class Lease {
     return share !== undefined && !share.isOver(now) && share.reportedAhead(now) + EXACT >= units
       ? share
       : undefined;
+  }
+
+  /** Nothing is left of a share that was used. The next one begins again, with what is known then. */
+  #endShare(now: number): void {
+    if (this.isShare(now) || this.#share?.isOver(now) !== true) return;
+    this.#owed += this.#share.owed(now);
+    this.#share = undefined;
   }
 
   #shareAt(now: number): Share {

@@ -259,6 +259,20 @@ describe('the share of a replica without an engine', () => {
     expect(world.ask()!.want).toBeGreaterThan(45);
   });
 
+  test('begins again each time, with what is known then', () => {
+    const world = new World();
+    world.away(true, true, 2);
+    world.take();
+    world.away(false);
+    world.now += 2_000;
+    world.leased(30);
+    world.lease.wanted(0, 1);
+    for (let i = 0; i < 30; i++) world.take();
+    world.away(true, true, 2);
+    // All 30 units are used, and the last moment of them is now.
+    expect(world.lease.readyAt(0, 1, world.now)).toBeGreaterThan(world.now + 100);
+  });
+
   test('ignores units that a slow engine gives late', () => {
     const world = new World();
     world.lease.wanted(10, 1);
