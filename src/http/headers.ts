@@ -155,7 +155,7 @@ export function compileHeaderRules(
 
 /** The request headers for the upstream: the client's end-to-end fields, then the proxy's. Via is appended as a field. */
 export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via: string): string[] {
-  const result = withoutHopByHop(raw, rules.drop);
+  const result = withoutHopByHop(raw, rules.drop, ROOM_IN_REQUEST);
   // TE is about one connection. Only `trailers` also applies to the next one.
   if (headerOf(raw, 'te')?.toLowerCase().includes('trailers') === true) result.push('te', 'trailers');
   for (const entry of rules.add) result.push(entry);
@@ -180,7 +180,7 @@ const VIA = '1.1 breakwater';
 
 /** The reply headers for the client. */
 export function replyHeaders(raw: RawHeaders): string[] {
-  const result = withoutHopByHop(raw, NOT_RETURNED);
+  const result = withoutHopByHop(raw, NOT_RETURNED, ROOM_IN_REPLY);
   result.push('via', VIA);
   return result;
 }
@@ -190,7 +190,7 @@ const NOT_IN_INTERIM = new FieldNames([...NOT_RETURNED, 'content-length']);
 
 /** The headers of an interim reply for the client. */
 export function interimHeaders(raw: RawHeaders): string[] {
-  const result = withoutHopByHop(raw, NOT_IN_INTERIM);
+  const result = withoutHopByHop(raw, NOT_IN_INTERIM, ROOM_IN_REPLY);
   result.push('via', VIA);
   return result;
 }
@@ -200,17 +200,17 @@ const NOT_IN_TRAILERS = new FieldNames([...NOT_RETURNED, 'content-length', 'host
 
 /** The trailers of a reply for the client. */
 export function replyTrailers(raw: RawHeaders): Field[] {
-  return fieldPairs(withoutHopByHop(raw, NOT_IN_TRAILERS));
+  return fieldPairs(withoutHopByHop(raw, NOT_IN_TRAILERS, []));
 }
 
-/** Room for four fields. */
-const ROOM: readonly string[] = Array.from({ length: 8 }, () => '');
+/** Room for the fields that are added. A list that grows is copied to one with more room than it needs. */
+const ROOM_IN_REQUEST: readonly string[] = ['', ''];
+const ROOM_IN_REPLY: readonly string[] = Array.from({ length: 8 }, () => '');
 
 /** Removes `drop` and the fields listed in `Connection`. Called before own fields are added, so that no client removes them. */
-function withoutHopByHop(raw: RawHeaders, drop: FieldNames): string[] {
+function withoutHopByHop(raw: RawHeaders, drop: FieldNames, room: readonly string[]): string[] {
   const listed = connectionListed(raw);
-  // A list that grows is copied, so this copy has room for the fields that are added.
-  const result = raw.concat(ROOM);
+  const result = raw.concat(room);
   let length = 0;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;

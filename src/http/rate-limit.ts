@@ -170,7 +170,10 @@ const headersOf = ({ remaining, reset, limit, combined, resource }: QuotaFormat)
 /** Reads RateLimit, with limits and windows from RateLimit-Policy. */
 function structured(found: FoundFields, headers: RawHeaders): QuotaReading[] | undefined {
   const field = found.get('ratelimit');
-  if (field === undefined) return undefined;
+  return field === undefined ? undefined : standardReadings(field, headers);
+}
+
+function standardReadings(field: string, headers: RawHeaders): QuotaReading[] | undefined {
   const policies = rateLimitItems(headerOf(headers, 'ratelimit-policy') ?? '');
   const known = new Map(policies.map((item) => [item.policy, item]));
   const readings = rateLimitItems(field).map((item): QuotaReading | undefined => {

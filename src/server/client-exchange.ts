@@ -14,6 +14,7 @@ import type { Receiver } from '../proxy/pipeline.ts';
 import type { EnteredTenant, Route, TenantRoutes } from '../proxy/route.ts';
 import { Abort } from '../runtime/abort.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
+import { soon, type SoonTask } from '../runtime/soon.ts';
 import type { CallResult } from '../telemetry/call-outcome.ts';
 import type { CallRecord, Observer } from '../telemetry/call-record.ts';
 import { bodySink } from './chunked-body.ts';
@@ -60,13 +61,17 @@ interface RoutedTarget {
 }
 
 /** One request of a client and its response. */
-export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
+export class ClientExchange implements Receiver, IncomingOwner, ListEntry, CallResult, SoonTask {
   readonly req: ClientRequest;
   readonly res: ClientResponse;
   readonly record: CallRecord;
   readonly signal = new Abort();
   /** Its place in the list of running calls. */
   index = 0;
+  status = 0;
+  origin: CallResult['origin'] = 'proxy';
+  error: CallResult['error'] = undefined;
+  bodyFailed = false;
   readonly #deps: ExchangeDeps;
   readonly #handshake: Handshake | undefined;
   readonly #incoming: IncomingCall;
@@ -78,7 +83,6 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
   /** Bytes of the response body; those of a reply are counted by its sink. */
   #sent: { readonly bytes: number } | undefined;
   #stopWatching: (() => void) | undefined;
-  #result: { -readonly [K in keyof CallResult]: CallResult[K] } = { status: 0, origin: 'proxy' };
 
   constructor(pair: RequestAndResponse, record: CallRecord, deps: ExchangeDeps) {
     this.req = pair.req;
@@ -157,9 +161,9 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
 
   /** Sends an error in place of a reply. `undefined` means a bug. Only the first call has an effect. Never throws. */
   refuse(error: ProxyError | undefined): void {
-    if (this.#result.error !== undefined) return;
+    if (this.error !== undefined) return;
     const res = this.res;
-    this.#result.error = error?.code ?? 'bug';
+    this.error = error?.code ?? 'bug';
     if (error?.code === 'client_gone' || res.headersSent || res.destroyed) return void res.destroy();
     try {
       this.#sendProblem(error);
@@ -173,7 +177,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
   answerOptions(): void {
     const headers = ['allow', METHODS_SERVED, 'content-length', '0'];
     this.#addOwnHeaders(headers, 'proxy');
-    this.#result.status = 200;
+    this.status = 200;
     this.#writeHead(200, '', headers);
     this.res.end();
   }
@@ -183,7 +187,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     const headers = [...problem.headers];
     this.#addRetryVetoes(headers, error?.code);
     this.#addOwnHeaders(headers, 'proxy');
-    this.#result.status = problem.status;
+    this.status = problem.status;
     this.#writeHead(problem.sentStatus, '', headers);
     const body = this.req.method === 'HEAD' ? undefined : problem.body;
     if (body !== undefined) this.#sent = { bytes: body.length };
@@ -199,15 +203,15 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
   close(): void {
     const finished = this.#tunnel?.finished ?? this.res.writableFinished;
     const { errored, grpcStatus } = this.res;
-    if (!finished && this.#result.error === undefined) this.#result.error = this.#cut(errored);
+    if (!finished && this.error === undefined) this.error = this.#cut(errored);
     // These two say more precisely how the body ended.
-    if (grpcStatus !== undefined) this.#result.status = httpStatusOf(grpcStatus);
-    if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.#result.error = errored.code;
+    if (grpcStatus !== undefined) this.status = httpStatusOf(grpcStatus);
+    if (errored instanceof ProxyError && errored.code === 'idle_timeout') this.error = errored.code;
     this.#stopWatching?.();
     this.#incoming.dispose();
     this.#tenant?.leave();
     this.#countBytes();
-    this.record.finish(this.#result);
+    this.record.finish(this);
   }
 
   #countBytes(): void {
@@ -242,8 +246,8 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     const headers = this.#headersOf(reply, route);
     const received = reply.received ?? reply.status;
     this.#addProxyStatus(reply, received, headers);
-    this.#result.status = reply.status;
-    this.#result.origin = reply.origin ?? 'upstream';
+    this.status = reply.status;
+    this.origin = reply.origin ?? 'upstream';
     if (reply.interim !== undefined) writeInterims(res, reply.interim);
     if (reply.tunnel !== undefined) return this.#switch(reply.tunnel, headers, route.calls);
     this.#writeHead(received, reply.statusText, headers);
@@ -251,12 +255,14 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
     const sink = new Coalesced(bodySink(res));
     this.#sent = sink;
     reply.body.pipeTo(sink);
-    // Most bodies arrive with their head. They have left for the kernel before the microtask, and need no more.
-    queueMicrotask(() => this.#watchSend());
+    soon(this);
   }
 
-  /** For a response that goes on: sends its head before its first byte, and starts the send watch. */
-  #watchSend(): void {
+  /**
+   * For a response that goes on: sends its head before its first byte, and starts the send watch. Most bodies arrive with their
+   * head. They have left for the kernel by now, and need no more.
+   */
+  onSoon(): void {
     const res = this.res;
     if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
     // `flushHeaders` would write latin1 header bytes as UTF-8.
@@ -284,8 +290,8 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
 
   /** Notes a broken reply body. The exchange destroys the response next, so that a truncated body never ends cleanly. */
   ended(end: BodyEnd): void {
-    if (isBroken(end) && !this.signal.aborted) this.#result.error = 'response_incomplete';
-    if (isFailedEnd(end)) this.#result.failed = true;
+    if (isBroken(end) && !this.signal.aborted) this.error = 'response_incomplete';
+    if (isFailedEnd(end)) this.bodyFailed = true;
     // An HTTP/1.0 body can end with its connection, so a normal close would make a truncated body look complete.
     if (isBroken(end) && this.req.httpVersion === '1.0') this.res.socket?.resetAndDestroy();
   }
@@ -296,7 +302,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry {
       clock: this.#deps.clock,
       signal: this.signal,
       onBroken: () => {
-        if (!this.signal.aborted) this.#result.error = 'connection_terminated';
+        if (!this.signal.aborted) this.error = 'connection_terminated';
       },
       onEnd: () => calls.tunnels--,
     });

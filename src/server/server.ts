@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { headerOf } from '../http/headers.ts';
 import { createServer } from '../runtime/node-http.ts';
 import { type ClientErrorDeps, clientErrors, refuseConnect, refuseExpectation } from './client-error.ts';
 import type { RequestAndResponse } from './client-exchange.ts';
@@ -54,7 +55,7 @@ export async function listen(
     shouldUpgradeCallback: wantsTunnel,
   };
   const handle: RequestListener = (req, res) => {
-    joinWhilePaused(req);
+    if (hasBody(req)) joinWhilePaused(req);
     handlers.handle(req, res);
   };
   const server: Server =
@@ -77,6 +78,12 @@ export async function listen(
   await once(server, 'listening');
   server.on('error', handlers.onAcceptError);
   return { http1: server, http2: http2Clients };
+}
+
+/** Without these fields, a request has no body (RFC 9112 §6.3). */
+function hasBody({ rawHeaders }: IncomingMessage): boolean {
+  const length = headerOf(rawHeaders, 'content-length');
+  return length !== undefined || headerOf(rawHeaders, 'transfer-encoding') !== undefined;
 }
 
 /** Accepts no new connections and calls. Resolves when all running calls have ended. */

@@ -101,7 +101,7 @@ export class Client {
     leaving?.cancel();
     record.finish(result);
     // The record counts a 404 as a success. At this upstream every status from 400 is a failure.
-    const ok = result.error === undefined && result.status < 400 && result.failed !== true;
+    const ok = result.error === undefined && result.status < 400 && result.bodyFailed !== true;
     return {
       ok,
       attempts: record.attempts,
@@ -114,7 +114,7 @@ export class Client {
   /** SDKs obey the header by which the proxy forbids retries. */
   #mayTryAgain({ notes }: CallRecord, result: CallResult): boolean {
     const { error, status } = result;
-    if (result.failed === true) return false;
+    if (result.bodyFailed === true) return false;
     if (this.#route.settings.retry.limitClientRetries && isFinal(notes.gave_up, error as ErrorCode, status))
       return false;
     return error !== undefined || isRetriedBySdks(status);
@@ -182,17 +182,17 @@ function readStream({ body, status }: Reply): Promise<CallResult> {
         last = Buffer.from(chunk).toString();
         return true;
       },
-      end: () => resolve({ status, origin, failed: !last.endsWith(GOOD_END) }),
+      end: () => resolve({ status, origin, bodyFailed: !last.endsWith(GOOD_END) }),
       destroy: (reason) => {
         const error = reason instanceof ProxyError ? reason.code : 'response_incomplete';
-        resolve({ status, origin, error, failed: true });
+        resolve({ status, origin, error, bodyFailed: true });
       },
     });
   });
 }
 
-const failureOf = ({ error, failed, status }: CallResult): SimulatedCall['failure'] =>
-  error ?? (failed === true && status < 400 ? 'error_event' : `status_${status}`);
+const failureOf = ({ error, bodyFailed, status }: CallResult): SimulatedCall['failure'] =>
+  error ?? (bodyFailed === true && status < 400 ? 'error_event' : `status_${status}`);
 
 const NO_HEADERS: readonly string[] = [];
 

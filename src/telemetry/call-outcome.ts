@@ -32,7 +32,7 @@ export interface CallResult {
   /** The error, if any, also one after the head (`client_gone`, `response_incomplete`). */
   readonly error?: ErrorCode | 'bug' | undefined;
   /** True: the body of a good reply says that the call has failed. */
-  readonly failed?: boolean | undefined;
+  readonly bodyFailed?: boolean | undefined;
 }
 
 /** The parts of a record that decide the outcome. */
@@ -54,7 +54,8 @@ export function outcomeOf(record: OutcomeInputs, result: CallResult): CallOutcom
   return isRetried(record) ? 'rescued' : 'ok';
 }
 
-const isFailedReply = ({ failed, status }: CallResult): boolean => failed === true || isFailing(status);
+const isFailedReply = ({ bodyFailed, status }: CallResult): boolean =>
+  bodyFailed === true || isFailing(status);
 
 function isStandIn({ notes, origin }: OutcomeInputs): boolean {
   return (origin === 'fallback' && notes.fallback !== 'failed') || notes.cache === 'stale_if_error';

@@ -20,6 +20,7 @@ import { ProxyError, type Sent } from '../proxy/errors.ts';
 import type { Abort } from '../runtime/abort.ts';
 import { appended } from '../runtime/appended.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { soon, type SoonTask } from '../runtime/soon.ts';
 import { toProxyError } from './failure.ts';
 import { tunnelReply } from './tunnel.ts';
 import { wireFields } from './wire-fields.ts';
@@ -52,7 +53,7 @@ export interface ExchangedAttempt {
  * One request on one connection, driven by undici's callbacks. If the body of the reply has no reader yet when its head was
  * received, the socket is paused.
  */
-export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
+export class Exchange implements Dispatcher.DispatchHandler, ReplyBody, SoonTask {
   readonly #of: ExchangedAttempt;
   readonly #signal: Abort;
   readonly #source: BodySource;
@@ -218,11 +219,11 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody {
 
   #flow(): void {
     this.#controller?.resume();
-    // Most bodies arrive in the same packet as their head. They have ended before the microtask, and need no timer.
-    if (this.#end === undefined) queueMicrotask(() => this.#startWatch());
+    if (this.#end === undefined) soon(this);
   }
 
-  #startWatch(): void {
+  /** Starts the watch of a body. Most arrive in the same packet as their head, have ended by now, and need no timer. */
+  onSoon(): void {
     if (this.#end !== undefined) return;
     this.#lastByteAt = this.#options.clock.now();
     this.#watchIdle(this.#options.idleTimeoutMs);

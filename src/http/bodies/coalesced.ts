@@ -1,3 +1,4 @@
+import { soon, type SoonTask } from '../../runtime/soon.ts';
 import type { BodySink, Trailers } from '../reply.ts';
 
 /** Chunks of this size or more are not joined. */
@@ -9,7 +10,7 @@ const BLOCK_BYTES = 16 * 1024;
  * Joins small chunks that arrive in one turn of the event loop, before they are written to `sink`. An upstream can send
  * single bytes. Each queued write costs a few hundred bytes of memory, of which node counts only the payload.
  */
-export class Coalesced implements BodySink {
+export class Coalesced implements BodySink, SoonTask {
   /** Bytes of the body so far. */
   bytes = 0;
   readonly #sink: BodySink;
@@ -63,7 +64,7 @@ export class Coalesced implements BodySink {
   #add(chunk: Uint8Array): void {
     if (this.#only === undefined && this.#block === undefined) {
       this.#only = chunk;
-      queueMicrotask(this.#endTurn);
+      soon(this);
       return;
     }
     if (this.#filled + chunk.length > BLOCK_BYTES) this.#flush();
@@ -76,19 +77,19 @@ export class Coalesced implements BodySink {
     const block = Buffer.allocUnsafe(BLOCK_BYTES);
     const only = this.#only;
     this.#only = undefined;
-    if (only === undefined) queueMicrotask(this.#endTurn);
+    if (only === undefined) soon(this);
     else block.set(only);
     this.#filled = only?.length ?? 0;
     return block;
   }
 
-  /** Runs after one packet has been parsed, and before the next one. More bytes of this turn cannot come, so nothing waits for them. */
-  readonly #endTurn = (): void => {
+  /** More bytes of the same packet cannot come, so nothing waits for them. */
+  onSoon(): void {
     if (this.#only === undefined && this.#block === undefined) return;
     this.#sink.cork?.();
     this.#flush();
     this.#sink.uncork?.();
-  };
+  }
 
   #flush(): void {
     const joined = this.#block?.subarray(0, this.#filled) ?? this.#only;
