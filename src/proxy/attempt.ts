@@ -59,8 +59,8 @@ export class Attempt {
   credential: Credential | undefined = undefined;
   /** Replaces target and headers of the call in this attempt. Set by `auth`. */
   authorized: AuthorizedRequest | undefined = undefined;
-  /** The attempt must not leave at this moment or later, on the scale of `clock.now()`. Set by `signature-age`. */
-  signatureExpiresAt = Number.POSITIVE_INFINITY;
+  /** The attempt must not leave at this moment or later, on the scale of `clock.now()`; undefined: at any. Set by `signature-age`. */
+  signatureExpiresAt: number | undefined = undefined;
   /** The attempt's quota. Call `start` just before it leaves; false: it goes back to the queue. Set by `quota`. */
   reservation: { start(): boolean } | undefined = undefined;
   /** The attempt was sent back to the queue of its quota, and enters it again at the front. Set by `quota`. */
@@ -87,7 +87,18 @@ export class Attempt {
   }
 
   with(changes: Partial<AttemptStart>): Attempt {
-    const copy = Object.assign(new Attempt(this), changes);
+    return this.#completed(Object.assign(new Attempt(this), changes));
+  }
+
+  /** One try of the call, if this attempt stands for all of them. */
+  tried(number: number, last: boolean, tally: Attempt['tally'], trail: Attempt['trail']): Attempt {
+    const { deadline, interims, onReached, signal } = this;
+    return this.#completed(
+      new Attempt({ number, last, deadline, signal, interims, tally, onReached, trail }),
+    );
+  }
+
+  #completed(copy: Attempt): Attempt {
     copy.startListener = this.startListener;
     copy.upload = this.upload;
     copy.credential = this.credential;

@@ -121,7 +121,9 @@ class HookRun implements Receiver, HeldBackListener {
   #follow(body: ReplyBody): void {
     let needsEnd = false;
     let needsHeldBack = false;
-    for (const after of this.#afters) {
+    const afters = this.#afters;
+    for (let at = 0; at < afters.length; at++) {
+      const after = afters[at];
       needsEnd ||= after?.ended !== undefined;
       needsHeldBack ||= after?.heldBack !== undefined;
     }

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Abort } from './abort.ts';
 import { type Due, DueQueue } from './due-queue.ts';
+import { soon, type SoonTask } from './soon.ts';
 
 /** The time of the proxy. Every wait and every timestamp uses it. */
 export interface Clock {
@@ -68,6 +69,28 @@ export class AwakeTime {
 export const realTime = (): number => performance.now();
 
 const awake = new AwakeTime(realTime);
+
+/**
+ * The time of the running callback of the event loop, which is read once. A call asks for it 25 times, and each answer would be a
+ * number in memory. So it does not measure how long code runs: `realTime` does.
+ */
+class TurnTime implements SoonTask {
+  #now: number | undefined;
+
+  now(): number {
+    if (this.#now === undefined) {
+      this.#now = awake.now();
+      soon(this);
+    }
+    return this.#now;
+  }
+
+  onSoon(): void {
+    this.#now = undefined;
+  }
+}
+
+const turn = new TurnTime();
 let beating = false;
 
 /** Starts the regular reads, with the first timer: without a timer, nothing can be late. */
@@ -78,7 +101,7 @@ function beat(): void {
 }
 
 export const systemClock: Clock = {
-  now: () => awake.now(),
+  now: () => turn.now(),
   wallTime: () => Date.now(),
   timer: startTimer,
   sleep: (ms, signal) =>

@@ -1,5 +1,5 @@
 import { type ClientBase, Pool, type PoolClient, types } from 'pg';
-import { systemClock } from '../../runtime/clock.ts';
+import { realTime } from '../../runtime/clock.ts';
 import { type Db, type DbOptions, type Row, type Statement, StoreError } from './db.ts';
 import { isSerializationFailure, storeErrorOf } from './postgres-errors.ts';
 
@@ -130,13 +130,13 @@ class PostgresDb implements Db {
   }
 
   async #once(statements: readonly Statement[]): Promise<readonly (readonly Row[])[]> {
-    const begunAt = systemClock.now();
+    const begunAt = realTime();
     const client = await this.#pool.connect();
     let lost = true;
     try {
       const rows = await this.#transaction(client, statements);
       lost = false;
-      this.#onCommit?.(systemClock.now() - begunAt, 1);
+      this.#onCommit?.(realTime() - begunAt, 1);
       return rows;
     } catch (error) {
       lost = storeErrorOf(error, this.#name).problem === 'unreachable' || (await cannotRollBack(client));

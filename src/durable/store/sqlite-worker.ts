@@ -1,5 +1,5 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { systemClock } from '../../runtime/clock.ts';
+import { realTime } from '../../runtime/clock.ts';
 import { failureOf } from './sqlite-errors.ts';
 import { SqliteFile } from './sqlite-file.ts';
 import {
@@ -52,9 +52,9 @@ function next(): ToWorker | undefined {
 
 function commit(db: SqliteFile, batches: readonly SentBatch[]): void {
   if (batches.length === 0) return;
-  const begunAt = systemClock.now();
+  const begunAt = realTime();
   const answers = db.run(batches);
-  const commitMs = systemClock.now() - begunAt;
+  const commitMs = realTime() - begunAt;
   const transfer: ArrayBuffer[] = [];
   for (const answer of answers)
     if ('tables' in answer) for (const table of answer.tables) addTransfers(table, transfer);

@@ -68,7 +68,11 @@ function withOverrides(options: RetryOptions, { overrides }: Call): RetryOptions
 class RetriedCall implements Receiver {
   readonly #options: RetryOptions;
   readonly #deps: RetryDeps;
-  readonly #sent: Sent;
+  readonly #next: Dispatch;
+  readonly #call: Call;
+  /** Stands for all attempts. */
+  readonly #all: Attempt;
+  readonly #receiver: Receiver;
   /** One for the whole call, so that a policy knows the parallel attempts of earlier attempts. */
   readonly #tally: Attempt['tally'];
   readonly #trail: Trail | undefined;
@@ -84,13 +88,16 @@ class RetriedCall implements Receiver {
   #last: BufferedOutcome | undefined;
   #previousMs = 0;
 
-  constructor(options: RetryOptions, deps: RetryDeps, sent: Sent) {
+  constructor(options: RetryOptions, deps: RetryDeps, { next, call, all, receiver }: Sent) {
     this.#options = options;
     this.#deps = deps;
-    this.#sent = sent;
+    this.#next = next;
+    this.#call = call;
+    this.#all = all;
+    this.#receiver = receiver;
     this.#tally = deps.hedged === true ? { hedges: 0 } : undefined;
-    this.#trail = deps.trailOf?.(sent.call);
-    const { clientRetries = 0 } = sent.call;
+    this.#trail = deps.trailOf?.(call);
+    const { clientRetries = 0 } = call;
     // A client's own retry is charged like a retry of this proxy. If the upper half of the budget cannot pay, the call has one
     // attempt.
     this.#owing = clientRetries > 0 && !deps.budget.withdrawForClient(deps.clock.now());
@@ -98,11 +105,12 @@ class RetriedCall implements Receiver {
   }
 
   attempt(): void {
-    const { next, call, all } = this.#sent;
+    const all = this.#all;
+    const call = this.#call;
     this.#own++;
     this.#number = this.#attempts;
     const last = this.#owing || this.#number >= this.#options.attempts || !isRepeatable(call);
-    next(call, all.with({ number: this.#number, last, tally: this.#tally, trail: this.#trail }), this);
+    this.#next(call, all.tried(this.#number, last, this.#tally, this.#trail), this);
   }
 
   replied(reply: Reply): void {
@@ -121,7 +129,7 @@ class RetriedCall implements Receiver {
 
   #ended(outcome: Outcome): void {
     try {
-      const decision = classify(outcome, this.#sent.call, this.#options, this.#number);
+      const decision = classify(outcome, this.#call, this.#options, this.#number);
       const { budget, onlyElsewhere = false } = this.#deps;
       if (!onlyElsewhere && isSuccess(outcome, decision)) budget.deposit();
       this.#decide(outcome, decision);
@@ -168,31 +176,29 @@ class RetriedCall implements Receiver {
   }
 
   #giveUp(outcome: Outcome, reason: RetryDenial): void {
-    this.#sent.call.journal.note('retry_denied', reason);
+    this.#call.journal.note('retry_denied', reason);
     this.#pass(outcome);
   }
 
   #pass(outcome: Outcome): void {
     this.#last?.drop();
-    if (outcome.kind === 'reply')
-      this.#sent.receiver.replied(this.#trail?.passed(outcome.reply) ?? outcome.reply);
-    else this.#sent.receiver.failed(outcome.error);
+    if (outcome.kind === 'reply') this.#receiver.replied(this.#trail?.passed(outcome.reply) ?? outcome.reply);
+    else this.#receiver.failed(outcome.error);
   }
 
   #broke(bug: unknown): void {
     this.#last?.drop();
-    this.#sent.receiver.failed(bug);
+    this.#receiver.failed(bug);
   }
 
   #failure(outcome: Outcome, detour: Detour | undefined): Omit<Failed, 'decision'> {
     const { clock } = this.#deps;
-    const { all, call } = this.#sent;
     const trail = this.#trail;
     return {
       attempt: this.#attempts,
       previousMs: this.#previousMs,
-      replayable: call.body.replayable,
-      deadline: all.deadline,
+      replayable: this.#call.body.replayable,
+      deadline: this.#all.deadline,
       now: clock.now(),
       askedMs: trail === undefined ? askedBy(outcome, clock.wallTime()) : trail.askedMs(),
       detour,
@@ -203,7 +209,8 @@ class RetriedCall implements Receiver {
   #denial({ cost, delayMs }: RetryStep): RetryDenial | undefined {
     const { budget, clock, interrupt } = this.#deps;
     const now = clock.now();
-    if (now + delayMs >= this.#sent.all.signatureExpiresAt) return 'signature_age';
+    const { signatureExpiresAt } = this.#all;
+    if (signatureExpiresAt !== undefined && now + delayMs >= signatureExpiresAt) return 'signature_age';
     const interrupted = interrupt.reason(now);
     if (interrupted !== undefined) return interrupted;
     if (cost > 0 && (this.#owing || !budget.withdraw(now, cost))) return 'budget';
@@ -212,7 +219,7 @@ class RetriedCall implements Receiver {
 
   /** Makes another attempt after a wait. */
   #again(outcome: Outcome, step: RetryStep): void {
-    this.#sent.call.journal.retryScheduled(this.#attempts + 1, step.delayMs, step.reason);
+    this.#call.journal.retryScheduled(this.#attempts + 1, step.delayMs, step.reason);
     this.#paid = step.cost;
     // Frees the connection of the failed attempt before the wait, not after it.
     this.#last?.drop();
@@ -231,7 +238,7 @@ class RetriedCall implements Receiver {
       try {
         // The rest of the failed reply arrives in this turn.
         const atOnce = elsewhere === true && delayMs === 0;
-        ended = await (atOnce ? AT_ONCE : interrupt.sleep(clock, delayMs, this.#sent.all.signal));
+        ended = await (atOnce ? AT_ONCE : interrupt.sleep(clock, delayMs, this.#all.signal));
       } finally {
         if (ended !== undefined) this.#unused(ended);
       }
@@ -248,7 +255,7 @@ class RetriedCall implements Receiver {
   /** The backoff has ended without a retry. */
   #unused(reason: RetryDenial): void {
     this.#deps.budget.refund(this.#paid);
-    this.#sent.call.journal.note('retry_denied', reason);
+    this.#call.journal.note('retry_denied', reason);
   }
 }
 

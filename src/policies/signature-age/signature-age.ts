@@ -26,7 +26,9 @@ export function signatureAgePolicies(maxAgeMs: number, clock: Clock): SignatureA
     },
     inner: {
       before(call, attempt) {
-        if (clock.now() >= attempt.signatureExpiresAt) throw tooOld(call, maxAgeMs);
+        const { signatureExpiresAt } = attempt;
+        if (signatureExpiresAt !== undefined && clock.now() >= signatureExpiresAt)
+          throw tooOld(call, maxAgeMs);
         return undefined;
       },
     },
