@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { AwakeTime, type TimerHost, Timers } from '../../src/runtime/clock.ts';
+import { AwakeTime, realTime, systemClock, type TimerHost, Timers } from '../../src/runtime/clock.ts';
+import { nextTurn } from '../../src/runtime/event-loop.ts';
 
 function setUp() {
   let real = 0;
@@ -130,4 +131,13 @@ describe('timers share one timer of Node', () => {
     advance(100);
     expect(fired).toEqual(['later']);
   });
+});
+
+test('the time stands still while one callback of the event loop runs', async () => {
+  const begun = systemClock.now();
+  const later = realTime() + 2;
+  while (realTime() < later);
+  expect(systemClock.now()).toBe(begun);
+  await nextTurn();
+  expect(systemClock.now()).toBeGreaterThan(begun);
 });
