@@ -80,6 +80,8 @@ export class Fleet implements WindowHost {
   readonly #timers = new Map<LeasedWindow, Timer>();
   readonly #listeners = new Map<string, (text: string) => void>();
   #engine: FleetEngine | undefined;
+  /** The engine has answered a heartbeat on this connection. */
+  #worked = false;
   #state: FleetState = { away: 'starting' };
   #replicas: number;
   /** The replicas before the engine lost its data, which it does not know of before `until`. */
@@ -294,6 +296,7 @@ export class Fleet implements WindowHost {
       opened = engine;
       if (this.#closed) return await engine.close();
       this.#engine = engine;
+      this.#worked = false;
     } catch (error) {
       return this.#unreachable(error);
     } finally {
@@ -306,6 +309,10 @@ export class Fleet implements WindowHost {
   #unreachable(error: unknown): void {
     if (this.#closed) return;
     this.#turn({ away: 'unreachable', detail: reasonOf(error) });
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
     const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++);
     this.#next = this.#deps.clock.timer(
       waitMs * (0.5 + 0.5 * this.#deps.random()),
@@ -322,7 +329,9 @@ export class Fleet implements WindowHost {
     for (const stop of this.#waits) stop();
     engine.close().catch(() => undefined);
     this.#turn({ away: 'lost', detail: reasonOf(error) });
-    void this.#connect();
+    // An engine can accept connections and refuse all else: it has no memory left, or is read-only.
+    if (this.#worked) void this.#connect();
+    else this.#connectLater();
   }
 
   /** A request failed. The next heartbeat, which is sent at once, says whether the engine can be used. */
@@ -364,6 +373,7 @@ export class Fleet implements WindowHost {
     const isLast = this.#beatAt === sentAt;
     if (isLast) this.#beatAt = undefined;
     this.#failures = 0;
+    this.#worked = true;
     const isNew = this.#generation !== undefined && this.#generation !== generation;
     this.#generation = generation;
     if (isNew) this.#recalled = { replicas: this.#replicas, until: this.real() + SEEN_MS };

@@ -20,6 +20,10 @@ export class EngineWorld {
   gone = false;
   /** Connections are accepted, and nothing is answered. */
   silent = false;
+  /** Connections are accepted, and requests fail: the engine is read-only, or has no memory left. */
+  refuses = false;
+  /** Connections so far. */
+  connected = 0;
   readonly states: FleetState[] = [];
   readonly #connections: EngineOptions['onLost'][] = [];
 
@@ -43,8 +47,9 @@ export class EngineWorld {
         await this.clock.sleep(this.delayMs, new Abort());
         if (this.gone) throw new Error('connect ECONNREFUSED');
         this.#connections.push(onLost);
+        this.connected++;
         return connectionTo(this.store, onMessage, async (answer) => {
-          if (this.gone) throw new Error('gone');
+          if (this.gone || this.refuses) throw new Error('gone');
           await this.clock.sleep(this.delayMs, new Abort());
           return answer();
         });

@@ -44,6 +44,18 @@ function caller(fleet: Fleet, world: EngineWorld, limit = HUNDRED): Caller {
   };
 }
 
+test('an engine that accepts connections and refuses all else gets a few connections a second, and is used again soon', async () => {
+  const world = new EngineWorld();
+  const fleet = await world.started();
+  world.refuses = true;
+  await world.clock.advance(10_000);
+  expect(fleet.away).toBe(true);
+  expect(world.connected).toBeLessThan(10 * 8);
+  world.refuses = false;
+  await world.clock.advance(1_000);
+  expect(fleet.away).toBe(false);
+});
+
 test('a call gets a unit after one round trip, and one that is leased ahead at once', async () => {
   const world = new EngineWorld();
   const { call, left } = caller(await world.started(), world);
