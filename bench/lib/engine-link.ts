@@ -41,10 +41,13 @@ export async function linkTo(engineUrl: string): Promise<EngineLink> {
     }
     near.on('data', (chunk) => link.silent || far.write(chunk)).on('end', () => link.silent || far.end());
     far.on('end', () => link.silent || near.end());
+    // Bytes stay in order, also when the delay becomes shorter.
+    const delayed: (Buffer | string)[] = [];
     far.on('data', (chunk) => {
       if (link.silent) return;
-      if (link.delayMs === 0) near.write(chunk);
-      else setTimeout(() => near.write(chunk), link.delayMs);
+      if (link.delayMs === 0 && delayed.length === 0) return near.write(chunk);
+      delayed.push(chunk);
+      setTimeout(() => near.write(delayed.shift() as Buffer), link.delayMs);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -57,3 +57,10 @@ export const CONNECT_MS = 1_000;
 
 /** A replica that was not seen for this long is gone. */
 export const SEEN_MS = 5_000;
+
+/** A number of the engine. Throws if it is none: another version may have changed a function that is stored there. */
+export function numberOf(value: unknown): number {
+  const number = Number(value ?? Number.NaN);
+  if (Number.isFinite(number)) return number;
+  throw new Error('the store gave an answer that is not understood');
+}

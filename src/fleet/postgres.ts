@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Socket } from 'node:net';
 import { Client } from 'pg';
-import type { EngineOptions, Fact, FleetEngine, Muster } from './engine.ts';
+import { type EngineOptions, type Fact, type FleetEngine, type Muster, numberOf } from './engine.ts';
 import type { LeaseReply, LeaseRequest } from './ledger.ts';
 import { unlessAborted } from './opening.ts';
 import { SCHEMA, SWEEP } from './postgres-schema.ts';
@@ -83,10 +83,10 @@ class PostgresEngine implements FleetEngine {
     const numbers = [intervalMs, burst, want, need, owed, back.units, back.end, known.version, known.tat];
     const row = await this.#row<LeaseRow>('lease', LEASE, [this.#named(key), ...numbers]);
     return {
-      now: row.moment,
-      granted: row.granted,
-      from: row.start,
-      ledger: { tat: row.tat, version: Number(row.version), holdUntil: row.hold },
+      now: numberOf(row.moment),
+      granted: numberOf(row.granted),
+      from: numberOf(row.start),
+      ledger: { tat: numberOf(row.tat), version: numberOf(row.version), holdUntil: numberOf(row.hold) },
     };
   }
 
@@ -97,7 +97,7 @@ class PostgresEngine implements FleetEngine {
       replica,
       newGeneration(),
     ]);
-    return { replicas: Number(row.replicas), generation: row.current };
+    return { replicas: numberOf(row.replicas), generation: row.current };
   }
 
   async leave(replica: string): Promise<void> {

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createClient } from '@redis/client';
-import { CONNECT_MS, type EngineOptions, type Fact, type FleetEngine, type Muster } from './engine.ts';
+import {
+  CONNECT_MS,
+  type EngineOptions,
+  type Fact,
+  type FleetEngine,
+  type Muster,
+  numberOf,
+} from './engine.ts';
 import type { LeaseReply, LeaseRequest } from './ledger.ts';
 import { unlessAborted } from './opening.ts';
 import { CLAIM, EXCHANGE, LEASE, MUSTER, READ, WRITE } from './redis-scripts.ts';
@@ -85,8 +92,13 @@ class RedisEngine implements FleetEngine {
     const { intervalMs, burst, want, need, owed, back, known } = request;
     const numbers = [intervalMs, burst, want, need, owed, back.units, back.end, known.version, known.tat];
     const found = await this.#run(SCRIPTS.lease, [`window:${key}`], numbers.map(String));
-    const [now = 0, granted = 0, from = 0, tat = 0, version = 0, holdUntil = 0] = found.map(Number);
-    return { now, granted, from, ledger: { tat, version, holdUntil } };
+    const [now, granted, from, tat, version, holdUntil] = found;
+    return {
+      now: numberOf(now),
+      granted: numberOf(granted),
+      from: numberOf(from),
+      ledger: { tat: numberOf(tat), version: numberOf(version), holdUntil: numberOf(holdUntil) },
+    };
   }
 
   async muster(replica: string): Promise<Muster> {
@@ -96,7 +108,7 @@ class RedisEngine implements FleetEngine {
       ['replicas', 'generation'],
       [replica, next],
     );
-    return { replicas: Number(replicas), generation: String(generation) };
+    return { replicas: numberOf(replicas), generation: String(generation) };
   }
 
   async leave(replica: string): Promise<void> {

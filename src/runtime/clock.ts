@@ -154,7 +154,8 @@ export class Timers {
 
   start(ms: number, listener: TimerListener): Timer {
     const now = this.#time.now();
-    const timer = new SystemTimer(this, now + ms, listener);
+    // As for Node's timers, a time that is no number is over at once. It would stop all others here.
+    const timer = new SystemTimer(this, now + (ms > 0 ? ms : 0), listener);
     this.#queue.add(timer);
     if (timer.dueAt < this.#wakesAt) this.#wakeAt(timer.dueAt, now);
     else if (this.#queue.size === 1) this.#timeout?.ref();

@@ -120,6 +120,18 @@ describe('timers share one timer of Node', () => {
     expect(started).toEqual([2 ** 31 - 1]);
   });
 
+  test('a time that is no number is over at once, and stops no other timer', () => {
+    const { timers, advance } = host();
+    const fired: string[] = [];
+    timers.start(Number.NaN, () => fired.push('none'));
+    timers.start(-5, () => fired.push('past'));
+    timers.start(100, () => fired.push('later'));
+    advance(0);
+    expect(fired).toEqual(['none', 'past']);
+    advance(100);
+    expect(fired).toEqual(['none', 'past', 'later']);
+  });
+
   test('an error of one timer does not stop the others', () => {
     const { timers, advance } = host();
     const fired: string[] = [];

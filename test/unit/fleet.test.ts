@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { numberOf } from '../../src/fleet/engine.ts';
 import type { Fleet } from '../../src/fleet/fleet.ts';
 import { Lease } from '../../src/fleet/lease.ts';
 import { LeasedWindow, type WindowHost } from '../../src/fleet/leased-window.ts';
@@ -393,4 +394,11 @@ test('answers no question while the engine is slow or gone', async () => {
   expect(fleet.state.away).toBe('slow');
   expect(fleet.roundTrips.late).toBe(1);
   expect(await ask()).toBeUndefined();
+});
+
+test('an answer of the engine without its numbers is an error', () => {
+  expect(numberOf('5')).toBe(5);
+  expect(numberOf(0.5)).toBe(0.5);
+  for (const value of [undefined, null, 'x', Number.NaN, Number.POSITIVE_INFINITY])
+    expect(() => numberOf(value)).toThrow('not understood');
 });
