@@ -151,7 +151,14 @@ describe.skipIf(!hasPrometheus)('a real Prometheus', () => {
     );
     // Rare ones have no data, and no error. A proxy without a namespace shows as much.
     const rare = QUERIES.filter((query) => RARE.test(query));
-    expect(await empty(QUERIES, { ...ALL, namespace: '' })).toEqual(rare);
+    // A schedule has a slot each ten seconds, and a rate needs two of them.
+    await vi.waitFor(
+      async () => {
+        await traffic();
+        expect(await empty(QUERIES, { ...ALL, namespace: '' })).toEqual(rare);
+      },
+      { timeout: 60_000, interval: 500 },
+    );
     const up = { health: 'up', lastError: '' };
     expect(await prometheus.targets()).toMatchObject([up, up]);
     expect((await prometheus.rules()).filter(({ health }) => health !== 'ok')).toEqual([]);
