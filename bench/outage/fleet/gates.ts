@@ -56,7 +56,7 @@ function boundsOf(size: Size, trouble: Trouble): Partial<FleetFigures> {
   switch (trouble) {
     case 'none':
       return { used, success, requests };
-    // A process that is killed takes up to a second of its units with it.
+    // A process that is killed takes up to half a second of its units with it.
     case 'kills':
       return { used: Math.min(used, 0.9) };
     case 'cut':
