@@ -201,14 +201,18 @@ upstreams:
       lateCall.writeHead(201).end('the first, too late');
       expect((await late).body).toBe(hashOf('the first, too late'));
       // A process that continues may believe at first that the engine is away. On a busy machine the other one may do so too, and then
-      // the first reply is kept. One of both is lost, and all replicas give the other one.
+      // the first reply is kept. One of both is lost, and all replicas give the other one. Other keys may be lost then, too.
       const lostBy = (replica: ReplicaProcess) => metric(replica, LOST);
-      await vi.waitFor(async () => expect((await lostBy(paused)) + (await lostBy(one))).toBe(1), WAIT);
-      const kept = (await lostBy(paused)) === 1 ? 'the second' : 'the first, too late';
-      for (const replica of [one, two, paused]) {
-        const answer = await post(replica, 'held by a paused one');
-        expect(answer).toMatchObject({ replayed: true, body: hashOf(kept) });
-      }
+      await vi.waitFor(
+        async () => expect((await lostBy(paused)) + (await lostBy(one))).toBeGreaterThanOrEqual(1),
+        WAIT,
+      );
+      const kept = (await post(two, 'held by a paused one')).body;
+      const second = hashOf('the second');
+      const isLost = (await lostBy(paused)) === 1;
+      expect(isLost ? [second] : [second, hashOf('the first, too late')]).toContain(kept);
+      for (const replica of [one, two, paused])
+        expect(await post(replica, 'held by a paused one')).toMatchObject({ replayed: true, body: kept });
       expect(origin.calls.get('held by a killed one')).toBe(2);
       expect(origin.calls.get('held by a paused one')).toBe(2);
 
