@@ -262,7 +262,10 @@ export class Lease {
     return Math.max(soonest, this.#askAt, this.#lastsUntil(now) - AHEAD_MS / 2);
   }
 
-  /** The reply to a request that was sent at `sentAt`. Units of a late one may be used as long as those of any other. */
+  /**
+   * The reply to a request that was sent at `sentAt`. Units of a late one may be used as those of any other, but not while units come from
+   * the share: calls that waited for them have taken some of that.
+   */
   heard(request: LeaseRequest, reply: LeaseReply, sentAt: number, now: number): void {
     this.late(request);
     this.#endShare(now);
