@@ -22,7 +22,7 @@ export class Lead {
   #last = NONE;
   #longest = NONE;
   /** When units came from a share, for the last time. */
-  #shared: Reading | undefined;
+  #shared = NONE;
 
   /** The engine has replied. `at`: when, at the latest. */
   hear({ ledger, now: engineNow }: LeaseReply, at: number): void {
@@ -50,11 +50,8 @@ export class Lead {
    * still use theirs at once, and units that are suddenly given far ahead would be used together with those.
    */
   most(now: number): number {
-    if (this.#shared === undefined) return Infinity;
     const most = this.#shared.ms + GROWTH_MS + GROWTH_RATE * (now - this.#shared.at);
-    if (most < AHEAD_MS) return most;
-    this.#shared = undefined;
-    return Infinity;
+    return most < AHEAD_MS ? most : Infinity;
   }
 }
 
