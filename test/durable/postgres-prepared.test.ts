@@ -81,7 +81,43 @@ describe.skipIf(MISSING !== undefined)(`prepared statements of PostgreSQL ${MISS
     await client.end();
     await work('after');
   });
+
+  /** A database with ten connections, each of which has prepared \`NAMED_ONE\`. */
+  async function tenConnections() {
+    const db = openPostgres(await server.freshUrl());
+    onTestFinished(() => db.close());
+    await db.batch([plain('CREATE TABLE t (x BIGINT)')]);
+    const onEach = (statement: Statement) =>
+      Promise.all(Array.from({ length: 10 }, () => db.batch([statement])));
+    await onEach(NAMED_ONE);
+    return { db, onEach };
+  }
+
+  test('a connection that has lost its statements is replaced, and its settings return', async () => {
+    const { db, onEach } = await tenConnections();
+    await onEach(plain('DISCARD ALL'));
+    expect(await db.batch([plain('INSERT INTO t VALUES (1)'), NAMED_ONE])).toEqual([[], [{ x: 1 }]]);
+    for (const shown of await onEach(plain('SHOW lock_timeout')))
+      expect(shown).toEqual([[{ lock_timeout: '5s' }]]);
+  });
+
+  test('a statement whose columns have another type now is prepared again', async () => {
+    const { db } = await tenConnections();
+    await db.batch([plain('INSERT INTO t VALUES (1)'), plain('ALTER TABLE t ALTER COLUMN x TYPE TEXT')]);
+    expect(await db.batch([NAMED_ONE])).toEqual([[{ x: '1' }]]);
+  });
+
+  test('a connection to a server that became read-only is not used again', async () => {
+    const { db } = await tenConnections();
+    const insert = plain('INSERT INTO t VALUES (1)');
+    await db.batch([plain('SET default_transaction_read_only = on')]);
+    await expect(db.batch([insert])).rejects.toMatchObject({ problem: 'read_only' });
+    for (let i = 0; i < 10; i++) await db.batch([insert]);
+  });
 });
+
+const plain = (sql: string): Statement => ({ sql, params: [] });
+const NAMED_ONE: Statement = { name: 'one', sql: 'SELECT x FROM t', params: [] };
 
 type Plan = Readonly<Record<string, unknown>>;
 

@@ -38,6 +38,23 @@ export function isSerializationFailure(error: unknown): boolean {
 }
 
 /**
+ * A prepared statement is unknown or known twice, or its columns have another type now: a pooler or a person has run DISCARD ALL, or
+ * has given the connection to another session.
+ */
+const FORGOTTEN: ReadonlySet<string> = new Set(['26000', '42P05', '0A000']);
+
+/** The connection has lost its statements, and the settings of its session perhaps. */
+export function isForgotten(error: unknown): boolean {
+  return FORGOTTEN.has(codeOf(error));
+}
+
+/** Another connection is needed. After a failover, an old one may lead to the server that is read-only now. */
+export function isStale(error: unknown): boolean {
+  const { problem } = storeErrorOf(error, '');
+  return problem === 'unreachable' || problem === 'read_only' || isForgotten(error);
+}
+
+/**
  * Converts an error to a StoreError that names the store. The original error is dropped, because it can contain
  * stored data or the URL.
  */

@@ -1,7 +1,7 @@
 import { type ClientBase, Pool, type PoolClient, types } from 'pg';
 import { realTime } from '../../runtime/clock.ts';
 import { type Db, type DbOptions, type Row, type Statement, StoreError } from './db.ts';
-import { isSerializationFailure, storeErrorOf } from './postgres-errors.ts';
+import { isForgotten, isSerializationFailure, isStale, storeErrorOf } from './postgres-errors.ts';
 
 /** Maximum number of connections. PostgreSQL's default limit is 100 for all clients. */
 const CONNECTIONS = 10;
@@ -20,6 +20,9 @@ const LOCK_MS = 5_000;
 
 /** Maximum number of tries for a transaction that fails by a conflict with another one. */
 const TRIES = 5;
+
+/** The same for one whose connection has lost its statements, which all connections may have. */
+const FORGOTTEN_TRIES: number = CONNECTIONS + 1;
 
 /** pg returns 64-bit integers as text. The integers of the store are within ±2^53. */
 const INT8 = 20;
@@ -110,7 +113,7 @@ class PostgresDb implements Db {
       try {
         return await this.#once(statements);
       } catch (error) {
-        if (!isSerializationFailure(error) || tries === TRIES) throw storeErrorOf(error, this.#name);
+        if (tries >= mostTries(error)) throw storeErrorOf(error, this.#name);
       }
     }
   }
@@ -139,7 +142,7 @@ class PostgresDb implements Db {
       this.#onCommit?.(realTime() - begunAt, 1);
       return rows;
     } catch (error) {
-      lost = storeErrorOf(error, this.#name).problem === 'unreachable' || (await cannotRollBack(client));
+      lost = isStale(error) || (await cannotRollBack(client));
       throw error;
     } finally {
       client.release(lost);
@@ -182,6 +185,12 @@ async function rowsOf(client: PoolClient, { name, sql, params }: Statement): Pro
     values: [...params],
   });
   return rows;
+}
+
+/** Nothing was stored in these cases. */
+function mostTries(error: unknown): number {
+  if (isForgotten(error)) return FORGOTTEN_TRIES;
+  return isSerializationFailure(error) ? TRIES : 1;
 }
 
 async function cannotRollBack(client: PoolClient): Promise<boolean> {
