@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Clients, requestText } from '../lib/clients.ts';
 import type { Context } from '../lib/context.ts';
 import { BREAKWATER, breakwater, type Launched } from '../lib/contenders.ts';
@@ -11,8 +12,9 @@ const CONNECTIONS = 32;
 const GET = requestText('/1k');
 const WARM_UP = 12_000;
 
-/** Calls before each round that do not count. */
-const COLD = 6_000;
+/** Time before each round that does not count: a replica knows its rate after a second, and leases by it. */
+const COLD_MS = 1_500;
+const ROUND_MS = 4_000;
 
 /** A quota that holds no call, at each load. */
 const QUOTA = '100000/s';
@@ -140,33 +142,28 @@ async function measured(
   );
   const one = async ({ name, proxy }: Measured): Promise<void> => {
     const found = figures.get(name) as Figures;
-    // A proxy closes connections that are idle while others are measured.
+    // A proxy closes connections that are idle between rounds.
     const clients = await Clients.open(proxy.port, CONNECTIONS);
-    // A replica knows its rate after a second, and leases by it.
-    if (load === 'full') await clients.send(COLD, () => GET);
-    const before = { calls: clients.completed, trips: await roundTrips(proxy) };
-    const cpu = cpuMicros(proxy.pid);
-    if (load === 'full') await clients.send(quick ? 6_000 : 12_000, () => GET);
-    else await clients.pace(load, 5_000, () => GET);
-    const calls = clients.completed - before.calls;
+    if (load === 'full') clients.keepSending(() => GET, COLD_MS / 2);
+    else clients.pace(load, COLD_MS + ROUND_MS, () => GET).catch(() => undefined);
+    await sleep(COLD_MS);
+    const trips = await roundTrips(proxy);
+    const [cpu, completed] = [cpuMicros(proxy.pid), clients.completed];
+    await sleep(ROUND_MS);
+    const calls = clients.completed - completed;
     found.cpu.push((cpuMicros(proxy.pid) - cpu) / calls);
     found.calls += calls;
     found.refused += clients.refused;
     clients.close();
-    found.roundTrips += (await roundTrips(proxy)) - before.trips;
+    found.roundTrips += (await roundTrips(proxy)) - trips;
   };
-  for (let round = 0; round < roundsOf(load, quick); round++) {
-    const turn = round % proxies.length;
-    const order = [...proxies.slice(turn), ...proxies.slice(0, turn)];
-    if (load === 'full') for (const proxy of order) await one(proxy);
-    // The same seconds for all, so that other work on the machine is the same.
-    else await Promise.all(order.map(one));
-  }
+  // The same seconds for all, so that other work on the machine is the same.
+  for (let round = 0; round < roundsOf(load, quick); round++) await Promise.all(proxies.map(one));
   return figures;
 }
 
 function roundsOf(load: Load, quick: boolean): number {
-  if (load === 'full') return quick ? 6 : 9;
+  if (load === 'full') return quick ? 6 : 16;
   return quick ? 2 : 4;
 }
 
