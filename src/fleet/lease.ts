@@ -44,8 +44,8 @@ interface Slice {
   unused: number;
 }
 
-/** The units of one call, and where they came from. */
-export type Receipt = readonly (readonly [slice: Slice, units: number])[];
+/** Where the units of one call came from: one slice, or parts of several. Undefined: they were not leased. */
+export type Receipt = Slice | readonly (readonly [slice: Slice, units: number])[] | undefined;
 
 /** The latest news of the engine. `at`: when, at the latest. */
 interface Heard {
@@ -150,26 +150,29 @@ export class Lease {
     const unreported = share?.use(taken, now) ?? taken;
     if (share !== undefined && !this.#connected) share.owe(unreported, now);
     else this.#owed += unreported;
-    return [];
+    return undefined;
   }
 
   #takeHeld(taken: number): Receipt {
-    const receipt: (readonly [Slice, number])[] = [];
+    let parts: (readonly [Slice, number])[] | undefined;
     let missing = taken;
     for (const slice of this.#slices) {
       const part = Math.min(missing, slice.units - slice.gone);
       if (part <= 0) continue;
       slice.gone += part;
+      if (part === taken) return slice;
       missing -= part;
-      receipt.push([slice, part]);
+      (parts ??= []).push([slice, part]);
     }
-    return receipt;
+    return parts;
   }
 
-  /** Returns units that were not used. The next call uses them, if they are not too late by then. */
-  refund(receipt: Receipt): void {
-    for (const [slice, units] of receipt) {
-      slice.gone -= units;
+  /** Returns the units of a call that were not used. The next call uses them, if they are not too late by then. */
+  refund(units: number, receipt: Receipt): void {
+    if (receipt === undefined) return;
+    const parts = 'gone' in receipt ? [[receipt, Math.min(units, this.#plan.most)] as const] : receipt;
+    for (const [slice, part] of parts) {
+      slice.gone -= part;
       this.#expiresAt = -Infinity;
       if (!this.#slices.includes(slice)) this.#slices.unshift(slice);
     }

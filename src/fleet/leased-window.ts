@@ -53,12 +53,12 @@ export class LeasedWindow {
     // Usually at the moment of `readyAt`. The time costs a call more than the rest of this.
     const real = now === this.#now ? this.#realNow : this.#real();
     const receipt = this.#lease.take(units, real);
-    if (real >= this.#lookAt || receipt.length === 0) this.ask(real);
+    if (real >= this.#lookAt || receipt === undefined) this.ask(real);
     return receipt;
   }
 
-  refund(_units: number, receipt: Receipt | undefined): void {
-    this.#lease.refund(receipt ?? []);
+  refund(units: number, receipt: Receipt): void {
+    this.#lease.refund(units, receipt);
   }
 
   correct(units: number, actual: number): void {

@@ -66,6 +66,13 @@ class World {
     this.now += BUSY.lateMs + 1;
   }
 
+  /** Units that may be used now without a request. */
+  held(): number {
+    let units = 0;
+    while (this.lease.readyAt(units, 1, this.now) <= this.now) units++;
+    return units;
+  }
+
   left(): number {
     return this.lease.left(this.now);
   }
@@ -77,7 +84,7 @@ describe('a lease', () => {
     world.leased(3);
     world.take();
     world.now = world.lease.readyAt(0, 1, world.now) - 1e-5;
-    expect(world.lease.take(1, world.now)).toHaveLength(1);
+    expect(world.lease.take(1, world.now)).toBeDefined();
     expect(world.lease.readyAt(0, 1, world.now)).toBeCloseTo(20, 3);
     expect(world.lease.ask(world.now)?.owed ?? 0).toBe(0);
   });
@@ -97,7 +104,7 @@ describe('a lease', () => {
     const world = new World();
     world.leased(1);
     world.now += PLAN.lateMs + 1;
-    expect(world.lease.take(1, world.now)).toEqual([]);
+    expect(world.lease.take(1, world.now)).toBeUndefined();
     expect(world.ask()).toMatchObject({ owed: 1 });
     expect(world.ask()).toBeUndefined();
   });
@@ -282,4 +289,23 @@ describe('the share of a replica without an engine', () => {
     world.lease.heard(request, world.answer(request), 0, world.now);
     expect(world.lease.readyAt(0, 1, world.now)).toBeGreaterThan(world.now + 90);
   });
+});
+
+test.each([
+  ['one lease', [4]],
+  ['several leases', [3, 1]],
+])('units of a call come back to %s', (_, leases) => {
+  const world = new World(DAILY);
+  for (const units of leases) {
+    world.lease.wanted(world.held() + units, world.held() + units);
+    world.ask();
+  }
+  for (let i = 0; i < 20; i++) {
+    expect(world.held()).toBe(4);
+    const receipt = world.lease.take(4, world.now);
+    expect(world.held()).toBe(0);
+    world.lease.refund(4, receipt);
+  }
+  world.lease.take(1, world.now);
+  expect(world.held()).toBe(3);
 });

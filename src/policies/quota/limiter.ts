@@ -379,10 +379,12 @@ export class Limiter {
   }
 
   #takeUnits(cost: number, now: number): unknown[] | undefined {
-    if (this.isLeased)
-      return this.#windows.map(({ counts, tokens }) => tokens.take(unitsOf(counts, cost), now));
-    for (const { counts, tokens } of this.#windows) tokens.take(unitsOf(counts, cost), now);
-    return undefined;
+    let receipts: unknown[] | undefined;
+    for (const { counts, tokens } of this.#windows) {
+      const receipt = tokens.take(unitsOf(counts, cost), now);
+      if (this.isLeased) receipts = receipts === undefined ? [receipt] : [...receipts, receipt];
+    }
+    return receipts;
   }
 
   #overdrawn(cost: number, now: number): boolean {
