@@ -119,7 +119,7 @@ export class SharedMeter implements Meter {
   /** Whether enough is known about the limit to count it. Applies a reset that has passed. */
   #isCounted(now: number): boolean {
     const { limit, lengthMs } = this.#own;
-    return this.#own.remaining(now) !== undefined && limit !== undefined && lengthMs > 0;
+    return limit !== undefined && lengthMs > 0 && this.#own.remaining(now) !== undefined;
   }
 
   get #isCurrent(): boolean {
