@@ -266,7 +266,7 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry, CallR
     const res = this.res;
     if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
     // `flushHeaders` would write latin1 header bytes as UTF-8.
-    if (this.#sent?.bytes === 0) res.write(NO_BYTES);
+    if (this.#sent?.bytes === 0 && !res.writableEnded) res.write(NO_BYTES);
     const { clock, minBytesPerSecond, sendTimeoutMs } = this.#deps;
     this.#stopWatching = watchSend(res, {
       clock,

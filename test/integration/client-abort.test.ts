@@ -3,6 +3,7 @@ import { apiConfig, type Breakwater } from '../support/breakwater.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, ok, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
+import { type Peer, startRawOrigin } from '../support/raw-origin.ts';
 import { startTidy, stateOf, untilState } from '../support/tidy.ts';
 
 const GET = 'GET /api/ HTTP/1.1\r\nhost: x\r\n\r\n';
@@ -79,6 +80,19 @@ describe('a client that disconnects', () => {
     expect((await proxy.untilEnded(1))[0]).toMatchObject({ ...gone, status: 200 });
     await origin.until(({ openConnections }) => openConnections === 0);
     expect((await scopeOf(proxy))?.breaker?.state).toBe('closed');
+  });
+
+  test('with a FIN that is read just before an empty reply: nothing is written after the end of the response', async () => {
+    const answering = Promise.withResolvers<Peer>();
+    const origin = await startRawOrigin({ at: 'request', run: answering.resolve });
+    const proxy = await startTidy(apiConfig(origin));
+    const client = await connectRaw(proxy.port);
+    await client.send(GET);
+    const upstream = await answering.promise;
+    // Both are with the kernel at once, so the proxy reads them in one turn of its event loop, in this order.
+    client.socket.destroy();
+    await upstream.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    expect((await proxy.untilEnded(1))[0]).toMatchObject({ ...gone, status: 200 });
   });
 
   test('in backoff: no attempt follows, and the token is refunded', async () => {
