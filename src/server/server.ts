@@ -53,6 +53,8 @@ export async function listen(
     // Checked in invalid-request.ts, so that the reply has the usual form.
     requireHostHeader: false,
     shouldUpgradeCallback: wantsTunnel,
+    // Node then ends the stream of a request without a body at once, and emits no events of it.
+    optimizeEmptyRequests: true,
   };
   const handle: RequestListener = (req, res) => {
     if (hasBody(req)) joinWhilePaused(req);
