@@ -31,7 +31,8 @@ export function timingShape(method: string, target: string): number {
   return hash;
 }
 
-function segmentEnd(target: string, from: number): number {
+/** The end of the segment that begins at `from`, or the end of the path. */
+export function segmentEnd(target: string, from: number): number {
   let at = from;
   for (; at < target.length; at++) {
     const code = target.charCodeAt(at);

@@ -1,3 +1,4 @@
+import { segmentEnd } from '../http/path-shape.ts';
 import { type AllowList, allowList } from './allow-list.ts';
 import { climbs, decodeUnreserved, resolveDots } from './request-path.ts';
 import { RouteIndex } from './route-index.ts';
@@ -220,11 +221,9 @@ function matched<R>(
 
 /** Cuts the mount off the raw target by segments: the client may have percent-encoded its letters. */
 function belowMount(segments: number, target: string): string {
-  let rest = target;
-  for (let left = segments; left > 0; left--) {
-    rest = rest.slice(1).replace(/^[^/?]*/, '');
-  }
-  return rest;
+  let at = 0;
+  for (let left = segments; left > 0; left--) at = segmentEnd(target, at + 1);
+  return target.slice(at);
 }
 
 /** A path as it is shown in messages: short, because it may contain anything. */
