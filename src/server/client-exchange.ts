@@ -46,6 +46,9 @@ export interface ExchangeDeps extends IncomingDeps {
 /** Value of `Allow`. An upstream may support fewer methods. */
 export const METHODS_SERVED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
+/** A reason phrase that has the same meaning in every encoding (RFC 9112 §4). */
+const ASCII_PHRASE = /^[\t\x20-\x7e]+$/;
+
 const NO_BYTES = new Uint8Array(0);
 
 /** A client's request with its response; `upgrade` if it asks for a tunnel. */
@@ -313,7 +316,8 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry, CallR
     if (this.#deps.leaving()) this.res.shouldKeepAlive = false;
     // A reason phrase has no meaning beyond ASCII (RFC 9112 §4), and undici guesses its encoding, so it is replaced.
     // The empty phrase of an unknown status is valid; node:http would write "unknown".
-    const phrase = /^[\t\x20-\x7e]+$/.test(statusText) ? statusText : (STATUS_CODES[status] ?? '');
+    const usual = STATUS_CODES[status] ?? '';
+    const phrase = statusText === usual || ASCII_PHRASE.test(statusText) ? statusText : usual;
     this.res.writeHead(status, phrase, headers);
   }
 

@@ -41,6 +41,7 @@ function probeLeaseMs(watch: AttemptWatch | undefined): number {
 
 /** Reports the result of an attempt to its permit. */
 class PermittedAttempt implements After, SuspicionListener {
+  listensAfter: SuspicionListener | undefined = undefined;
   readonly #permit: Permit;
   readonly #attempt: Attempt;
   readonly #clock: Clock;
@@ -103,8 +104,10 @@ class PermittedAttempt implements After, SuspicionListener {
   }
 }
 
+const EVENT_STREAM = /^text\/event-stream/i;
+
 /** A body of unknown length may be a stream that lasts for hours, so the result cannot wait for its end. */
 function isOpenEnded({ headers }: Reply): boolean {
   if (headerOf(headers, 'content-length') === undefined) return true;
-  return /^text\/event-stream/i.test(headerOf(headers, 'content-type') ?? '');
+  return EVENT_STREAM.test(headerOf(headers, 'content-type') ?? '');
 }
