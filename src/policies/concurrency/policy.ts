@@ -21,8 +21,7 @@ import { SlowUpload } from './slow-upload.ts';
 export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOptions): Hook {
   const permits = new Permits(limit, options);
   const { clock } = options;
-  const admit = (call: Call, attempt: Attempt) =>
-    new AdmittedAttempt(new Permit(permits, call, attempt, clock), call, attempt, clock);
+  const admit = (call: Call, attempt: Attempt) => new AdmittedAttempt(permits, call, attempt, clock);
   return {
     before(call, attempt) {
       const wait = permits.acquire(call, attempt, false);
@@ -32,45 +31,45 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOption
 }
 
 /** Holds the permit of an attempt for as long as the upstream works. */
-class AdmittedAttempt implements After, SuspicionListener {
-  readonly #permit: Permit;
+class AdmittedAttempt extends Permit implements After, SuspicionListener {
+  listensAfter: SuspicionListener | undefined = undefined;
   readonly #watch: AttemptWatch | undefined;
   readonly #upload: SlowUpload | undefined;
   #status = 0;
 
-  constructor(permit: Permit, call: Call, attempt: Attempt, clock: Clock) {
-    this.#permit = permit;
+  constructor(permits: Permits, call: Call, attempt: Attempt, clock: Clock) {
+    super(permits, call, attempt, clock);
     this.#watch = attempt.watch;
     this.#watch?.onSuspected(this);
     const lends = call.body.arriving && call.grpc === undefined;
     this.#upload = lends
-      ? new SlowUpload(call, { clock, onSlow: () => permit.lend(), mayEnd: () => permit.regain() })
+      ? new SlowUpload(call, { clock, onSlow: () => this.lend(), mayEnd: () => this.regain() })
       : undefined;
     attempt.upload = this.#upload;
   }
 
   /** A suspected attempt releases its permit at once, so that no other attempt waits for it. */
   suspected({ overtaken }: AttemptWatch): void {
-    this.#permit.release(overtaken ? 'ignored' : 'overload');
+    this.release(overtaken ? 'ignored' : 'overload');
   }
 
   replied({ status }: Reply): void {
     this.#status = status;
-    this.#permit.answered();
+    this.answered();
     this.#upload?.dispose();
   }
 
   failed(error: unknown): void {
-    this.#permit.release(errorEvidence(error, this.#watch));
+    this.release(errorEvidence(error, this.#watch));
     this.#upload?.dispose();
   }
 
   heldBack(): void {
-    this.#permit.release(replyEvidence(this.#status, 'complete'));
+    this.release(replyEvidence(this.#status, 'complete'));
   }
 
   ended(end: BodyEnd): void {
-    this.#permit.release(replyEvidence(this.#status, end));
+    this.release(replyEvidence(this.#status, end));
   }
 }
 
