@@ -25,21 +25,17 @@ export interface UsualTime {
   forget(): void;
 }
 
-/** Learns that an attempt seems to hang. */
+/** Learns that an attempt seems to hang. It listens to one watch. */
 export interface SuspicionListener {
   suspected(watch: AttemptWatch): void;
+  /** The listener before it, which the watch sets: a list without objects of its own. */
+  listensAfter?: SuspicionListener | undefined;
 }
 
-/** A listener, and those that came before it: a list of the few of an attempt that takes no more room than they need. */
-interface Listening {
-  readonly listener: SuspicionListener;
-  readonly before: Listening | undefined;
-}
-
-function tellSuspicion(watch: AttemptWatch, latest: Listening | undefined): void {
+function tellSuspicion(watch: AttemptWatch, latest: SuspicionListener | undefined): void {
   if (latest === undefined) return;
-  tellSuspicion(watch, latest.before);
-  latest.listener.suspected(watch);
+  tellSuspicion(watch, latest.listensAfter);
+  latest.suspected(watch);
 }
 
 /** The latest answers of an upstream, for attempts that are still silent. */
@@ -79,7 +75,7 @@ export class AttemptWatch {
   #suspected = false;
   /** The attempt is one of the first of its kind. */
   #first = false;
-  #latest: Listening | undefined;
+  #latest: SuspicionListener | undefined;
 
   constructor(expectation: Expectation, pulse: Pulse, clock: Clock) {
     this.expectation = expectation;
@@ -103,7 +99,8 @@ export class AttemptWatch {
 
   /** Calls `listener` once, if the attempt is suspected to hang. */
   onSuspected(listener: SuspicionListener): void {
-    this.#latest = { listener, before: this.#latest };
+    listener.listensAfter = this.#latest;
+    this.#latest = listener;
   }
 
   /** Call when the attempt leaves. */

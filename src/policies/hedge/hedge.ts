@@ -85,6 +85,7 @@ class LoneAttempt implements Sent, Receiver, StartListener, SuspicionListener {
   readonly attempt: Attempt;
   readonly signal: Abort;
   readonly receiver: Receiver;
+  listensAfter: SuspicionListener | undefined = undefined;
   readonly #deps: RaceDeps;
   #race: Race | undefined;
 
