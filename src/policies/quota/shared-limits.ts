@@ -27,31 +27,33 @@ export class SharedLimits {
   readonly #latest = new Map<string, Observation>();
 
   observe(reading: QuotaReading, scope: string, startedAt: number, now: number): Meaning {
-    const { bucket, policy, limit, remaining, resetMs } = reading;
+    const { limit, remaining, resetMs } = reading;
     // A continuous quota rises and falls by itself.
     if (reading.continuous || remaining === undefined || resetMs === undefined) return 'own';
-    const observed = { scope, limit, remaining, resetAt: now + resetMs, observedAt: now };
-    return this.#compare(`${bucket}\n${policy}`, observed, startedAt);
-  }
-
-  #compare(key: string, observed: Omit<Observation, 'crossings' | 'shared'>, startedAt: number): Meaning {
+    const key = keyOf(reading);
     const before = this.#latest.get(key);
-    const wasShared = before?.shared === true;
     // Replies that overlap in time can overtake each other.
-    if (before !== undefined && startedAt < before.observedAt) return wasShared ? 'shared' : 'own';
-    const next = before !== undefined && before.limit === observed.limit ? compared(before, observed) : APART;
-    this.#latest.set(key, { ...observed, ...next });
+    if (before !== undefined && startedAt < before.observedAt) return before.shared ? 'shared' : 'own';
+    const observed = { scope, limit, remaining, resetAt: now + resetMs, observedAt: now };
+    const next = { ...observed, ...following(before, observed) };
+    this.#latest.set(key, next);
     if (next.shared) return 'shared';
-    return wasShared ? 'no longer shared' : 'own';
+    return before?.shared === true ? 'no longer shared' : 'own';
   }
+}
+
+const keyOf = ({ bucket, policy }: QuotaReading): string => (policy === '' ? bucket : `${bucket}\n${policy}`);
+
+type Findings = Pick<Observation, 'crossings' | 'shared'>;
+type Observed = Omit<Observation, keyof Findings>;
+
+function following(before: Observation | undefined, observed: Observed): Findings {
+  return before !== undefined && before.limit === observed.limit ? compared(before, observed) : APART;
 }
 
 const APART = { crossings: 0, shared: false };
 
-function compared(
-  before: Observation,
-  { scope, remaining, resetAt }: Pick<Observation, 'scope' | 'remaining' | 'resetAt'>,
-): Pick<Observation, 'crossings' | 'shared'> {
+function compared(before: Observation, { scope, remaining, resetAt }: Observed): Findings {
   const crossed = scope !== before.scope;
   const sameReset = Math.abs(resetAt - before.resetAt) <= ROUNDING_MS;
   if (!sameReset) {
