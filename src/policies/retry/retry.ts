@@ -73,8 +73,8 @@ class RetriedCall implements Receiver {
   /** Stands for all attempts. */
   readonly #all: Attempt;
   readonly #receiver: Receiver;
-  /** One for the whole call, so that a policy knows the parallel attempts of earlier attempts. */
-  readonly #tally: Attempt['tally'];
+  /** Parallel attempts of other policies. They are counted for the whole call, so that a policy knows those of earlier attempts. */
+  hedges = 0;
   readonly #trail: Trail | undefined;
   /** A retry of the client's own, which the budget could not pay for. */
   readonly #owing: boolean;
@@ -95,7 +95,6 @@ class RetriedCall implements Receiver {
     this.#call = call;
     this.#all = all;
     this.#receiver = receiver;
-    this.#tally = deps.hedged === true ? { hedges: 0 } : undefined;
     this.#trail = deps.trailOf?.(call);
     const { clientRetries = 0 } = call;
     // A client's own retry is charged like a retry of this proxy. If the upper half of the budget cannot pay, the call has one
@@ -110,7 +109,8 @@ class RetriedCall implements Receiver {
     this.#own++;
     this.#number = this.#attempts;
     const last = this.#owing || this.#number >= this.#options.attempts || !isRepeatable(call);
-    this.#next(call, all.tried(this.#number, last, this.#tally, this.#trail), this);
+    const tally = this.#deps.hedged === true ? this : undefined;
+    this.#next(call, all.tried(this.#number, last, tally, this.#trail), this);
   }
 
   replied(reply: Reply): void {
@@ -124,7 +124,7 @@ class RetriedCall implements Receiver {
 
   /** Attempts of the whole call: those of this policy, and parallel ones. */
   get #attempts(): number {
-    return this.#own + (this.#tally?.hedges ?? 0);
+    return this.#own + this.hedges;
   }
 
   #ended(outcome: Outcome): void {
