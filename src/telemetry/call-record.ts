@@ -4,6 +4,7 @@ import type { ErrorCode, ProxyError } from '../proxy/errors.ts';
 import type { RetryReason, StateEvent } from '../proxy/events.ts';
 import type { Journal, QuotaWait } from '../proxy/journal.ts';
 import { NOTE_ROWS, type Noted, type NoteName, type NoteRow, type Notes } from '../proxy/notes.ts';
+import { appended } from '../runtime/appended.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AttemptEntry, QuotaTime } from './attempt-entry.ts';
 import type { Attributes, CallTrace } from './tracing/call-trace.ts';
@@ -112,8 +113,14 @@ export class CallRecord implements Journal {
 
   /** Time to the head that was used, or the whole time without one. `log.slow` compares it, so a long stream is not slow. */
   get headMs(): number {
-    const used = this.entries.find(isBroken) ?? this.entries.findLast(isUsed);
-    return used?.ms === undefined ? this.ms : used.atMs + used.ms;
+    let headMs = this.ms;
+    for (const { atMs, brokeAt, error, ms } of this.entries) {
+      const broke = brokeAt !== undefined;
+      // An attempt that lost to another was not used.
+      if (ms !== undefined && (broke || error !== 'hedge_lost')) headMs = atMs + ms;
+      if (broke) break;
+    }
+    return headMs;
   }
 
   /** Ends the record and reports it to the observer. Only the first call has an effect. */
@@ -172,7 +179,7 @@ export class CallRecord implements Journal {
   attemptStarted(attempt: number, { elsewhere, at, background }: View = OWN): string | undefined {
     if (background) return undefined;
     const entry = this.#newEntry(attempt, elsewhere, at);
-    this.entries = this.entries.concat(entry);
+    this.entries = appended(this.entries, entry);
     this.pending = undefined;
     this.quotaWait = undefined;
     this.#observer.attemptStarted(entry, at ?? this.info);
@@ -342,13 +349,6 @@ const atUpstream = (view: View, elsewhere: Place): View => ({ ...view, elsewhere
 function atTarget(view: View, own: Place, target: string): View {
   const { upstream, route } = view.elsewhere ?? own;
   return { ...view, at: { upstream, route, targetName: target } };
-}
-
-const isBroken = ({ brokeAt }: AttemptEntry): boolean => brokeAt !== undefined;
-
-/** False for an attempt that lost to another, or is still running. */
-function isUsed({ error, ms }: AttemptEntry): boolean {
-  return error !== 'hedge_lost' && ms !== undefined;
 }
 
 /**

@@ -60,7 +60,7 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody, SoonTask
   readonly #options: ExchangeOptions;
   /** Most bodies have two: the policies of the attempt, and the client's response. */
   #first: EndListener | undefined;
-  #others: EndListener[] | undefined;
+  #others: readonly EndListener[] | undefined;
   #controller: Controller | undefined;
   #interims = 0;
   #bufferedInterims: Interim[] | undefined;

@@ -84,7 +84,7 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
   #end: BodyEnd | undefined;
   #broken: Error | undefined;
   #reported = false;
-  #listeners: EndListener[] | undefined;
+  #listeners: readonly EndListener[] | undefined;
 
   constructor(answered: AnsweredAttempt, context: StreamContext) {
     this.#answered = answered;
