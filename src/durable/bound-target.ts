@@ -12,7 +12,7 @@ import type { NextRequest } from './until/next-request.ts';
  * repeat stays at the target that may have processed it.
  */
 
-/** The target of a request that went to an upstream without targets. */
+/** The target of a request that went to an upstream without targets, or to one that is unknown. */
 const NO_TARGETS = '';
 
 /** The first attempt with the key still runs. */
@@ -41,6 +41,14 @@ export function boundAfter(
   { outcome, targetName = NO_TARGETS }: Pick<FinishedAttempt, 'outcome' | 'targetName'>,
 ): string | undefined {
   return needsTarget(request) && mayBeProcessed(outcome, request.route) ? targetName : undefined;
+}
+
+/** The same after an attempt whose process has stopped, if the route of the request is not configured any more. */
+export function boundWithoutRoute(
+  { method, upstreamKey }: Pick<ClaimedJob, 'method' | 'upstreamKey'>,
+  { boundTo }: Partial<RunnerState>,
+): string | undefined {
+  return upstreamKey === null || isIdempotent(method) ? undefined : (boundTo ?? NO_TARGETS);
 }
 
 /** The only target that may get the next attempt. Undefined: every one may. */
@@ -78,7 +86,7 @@ function whyUnknown(
 
 const ANOTHER = 'another one may not know its idempotency key';
 const STOPPED_DURING_ATTEMPT = `Outcome unknown: the process stopped during the attempt, and nothing says which target may have processed the request; ${ANOTHER}`;
-const SENT_BEFORE_TARGETS = `Outcome unknown: the request was sent before its upstream had several targets, and nothing says which of them may have processed it; ${ANOTHER}`;
+const SENT_BEFORE_TARGETS = `Outcome unknown: the request was sent before its upstream had these targets, and nothing says which of them may have processed it; ${ANOTHER}`;
 const gone = (name: string): string =>
   `Outcome unknown: the target ${name}, which may have processed the request, is no longer in the configuration; ${ANOTHER}`;
 

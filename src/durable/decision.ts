@@ -24,8 +24,8 @@ export interface RunnerState {
   /** The change that an operator must make before the request can be sent. Undefined if none. */
   readonly obstacle?: string | undefined;
   /**
-   * The target that may have processed the request, so that no other one may get it. Empty: its upstream had none. Undefined: every
-   * one may.
+   * The target that may have processed the request, so that no other one may get it. Empty: its upstream had none, or nothing says which
+   * one. Undefined: every one may.
    */
   readonly boundTo?: string | undefined;
   /** Undefined before the first successful reply, and on routes that do not poll. */

@@ -5,6 +5,7 @@ import type { Observer } from '../telemetry/call-record.ts';
 import { attempt, type AttemptDeps, type FinishedAttempt } from './attempt.ts';
 import {
   boundAfter,
+  boundWithoutRoute,
   isRepeatable,
   isRepeatableByItself,
   needsTarget,
@@ -294,7 +295,9 @@ function noRoute(job: ClaimedJob, now: number): Decision {
     reason: 'paused',
     counts: job.reclaimed,
   } as const;
-  return { next, waitMs: NO_ROUTE_WAIT_MS, reason: 'paused', runnerState: undefined };
+  const boundTo = job.reclaimed ? boundWithoutRoute(job, runnerStateOf(job)) : undefined;
+  const runnerState = boundTo === undefined ? undefined : { boundTo };
+  return { next, waitMs: NO_ROUTE_WAIT_MS, reason: 'paused', runnerState };
 }
 
 function runnerStateOf(job: ClaimedJob): RunnerState {

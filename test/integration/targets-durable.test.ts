@@ -53,7 +53,7 @@ test('if its upstream had no targets then and has several now, it ends with the 
   const second = await startOrigin(ok('other'));
   const { end } = await reloaded(first, '', targets({ a: first, b: second }));
   expect(end).toMatchObject({ error: { code: 'unknown_outcome' } });
-  expect(end.error?.title).toContain('was sent before its upstream had several targets');
+  expect(end.error?.title).toContain('was sent before its upstream had these targets');
   expect([first.requests.length, second.requests.length]).toEqual([1, 0]);
 });
 

@@ -91,7 +91,7 @@ test.each([
 test.each([
   ['the target c, which may', 'c', ['a', 'b']],
   ['the target c, which may', 'c', []],
-  ['before its upstream had several targets', NONE, ['a', 'b']],
+  ['before its upstream had these targets', NONE, ['a', 'b']],
 ])('no target may get a POST: %s', (why, boundTo, targets) => {
   expect(whyNoTarget(request({ targets }), stateOf(boundTo), false)).toContain(why);
 });

@@ -24,8 +24,11 @@ const AGAIN: Classification = {
 };
 const STOP: Classification = { kind: 'stop', because: 'not_idempotent' };
 
-/** The next step of a POST with a key. */
-async function next(targets: readonly string[], { job = {}, safe = false, onUnknown = 'hold' } = {}) {
+/** The settlement of a POST with a key. Without `targets`, its route is not configured. */
+async function settled(
+  targets: readonly string[] | undefined,
+  { job = {}, safe = false, onUnknown = 'hold' } = {},
+) {
   const clock = new FakeClock();
   const dispatch = new Dispatch({
     memory: new ByteBudget(1_000_000),
@@ -39,22 +42,26 @@ async function next(targets: readonly string[], { job = {}, safe = false, onUnkn
   const route = {
     options: { retentionMs: 1_000, onUnknown },
     safe,
-    targets: targets.length === 0 ? undefined : new Map(targets.map((name) => [name, place])),
+    targets: targets?.length === 0 ? undefined : new Map(targets?.map((name) => [name, place])),
     classify: ({ repeatable }: AttemptResult) => (repeatable ? AGAIN : STOP),
   } as unknown as DurableRoute;
-  const more = { upstreamKey: 'k', ...job };
+  const more = { upstreamKey: 'k', reclaimed: true, deadlineAt: Number.MAX_SAFE_INTEGER, ...job };
   const claimed: ClaimedJob = {
     ...jobOf(newJob('req_1', more)),
     ...more,
     owner: 'a',
     headers: [],
     body: new Uint8Array(),
-    reclaimed: true,
     attempt: 2,
   };
   const running = { job: claimed, signal: new Abort(), cancelled: false, ended: Promise.resolve() };
-  const settled = (await dispatch.run(running, route))?.next;
-  return settled?.kind === 'end' ? settled.error : settled?.kind;
+  return dispatch.run(running, targets && route);
+}
+
+/** The next step of a POST with a key. */
+async function next(...parts: Parameters<typeof settled>) {
+  const step = (await settled(...parts))?.next;
+  return step?.kind === 'end' ? step.error : step?.kind;
 }
 
 test('a POST with a key may have gone to any of several targets, so it ends and says why', async () => {
@@ -79,5 +86,18 @@ test('a POST without a key ends with the usual reason', async () => {
   expect(await next(['a', 'b'], { job: { upstreamKey: null } })).toMatchObject({
     code: 'unknown_outcome',
     title: expect.stringContaining('repeating it is not safe'),
+  });
+});
+
+test.each([
+  ['ends if the route comes back with several targets', {}, 'these targets, and nothing says which of them'],
+  ['stays at its known target', { runnerState: '{"boundTo":"c"}' }, 'the target c, which may have processed'],
+])('a POST with a key whose route was removed meanwhile %s', async (_, job, why) => {
+  const waiting = await settled(undefined, { job });
+  expect(waiting?.next.kind).toBe('wait');
+  const later = { runnerState: waiting?.runnerState, reclaimed: false };
+  expect(await next(['a', 'b'], { job: later })).toEqual({
+    code: 'unknown_outcome',
+    title: expect.stringContaining(why),
   });
 });
