@@ -9,7 +9,7 @@ import { shownUrl } from '../config/show/effective.ts';
 import { FileWatch } from '../config/watch-file.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createLogger, type Logger } from '../runtime/logger.ts';
-import { nodeVersion, packageVersion } from '../runtime/process.ts';
+import { allocateYoung, nodeVersion, packageVersion } from '../runtime/process.ts';
 import { systemRandom } from '../runtime/random.ts';
 import { endThreads } from '../runtime/threads.ts';
 import { redact } from '../telemetry/redact.ts';
@@ -70,6 +70,7 @@ export const start: Command = async (args, io) => {
     if (typeof app === 'number') return app;
     for (const warning of loaded.warnings) logger.warn({}, warning);
     announce(app, config, logger);
+    allocateYoung();
     watcher = new FileWatch(loaded.files, systemClock, () => void app.reload());
     onHangup(() => void app.reload());
     const code = await stopping;

@@ -28,3 +28,14 @@ export function cacheCompiledCode(main: string): void {
   const { dirname, join } = process.getBuiltinModule('node:path');
   if (main.endsWith('.js')) enableCompileCache(join(dirname(main), '.compile-cache'));
 }
+
+/**
+ * V8 allocates kinds of objects that have lived long in its old generation. After some hundred calls at once, these were objects of
+ * each later call. Dead ones are found late there, and keep alive what they refer to: V8 copied 6 KB of each call twice. So all objects
+ * begin in the young generation. For use after the start: with other flags, V8 does not use its cached code of Node's own modules.
+ */
+export function allocateYoung(): void {
+  // V8 would not use what is written after the change at the next start.
+  process.getBuiltinModule('node:module').flushCompileCache();
+  process.getBuiltinModule('node:v8').setFlagsFromString('--no-allocation-site-pretenuring');
+}
