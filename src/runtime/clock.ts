@@ -10,6 +10,8 @@ export interface Clock {
    * swapped out, or blocked), because neither upstream nor client caused that time.
    */
   now(): number;
+  /** Milliseconds since another arbitrary point, which go on during a stall: for the age of what another process has made. */
+  real(): number;
   /** Milliseconds since the Unix epoch; only for HTTP dates, logs and stored records. */
   wallTime(): number;
   /** Settles after `ms`, or rejects with `signal.reason` as soon as it aborts. */
@@ -102,6 +104,7 @@ function beat(): void {
 
 export const systemClock: Clock = {
   now: () => turn.now(),
+  real: realTime,
   wallTime: () => Date.now(),
   timer: startTimer,
   sleep: (ms, signal) =>

@@ -18,6 +18,10 @@ export class VirtualClock implements Clock {
     return this.#now;
   }
 
+  real(): number {
+    return this.#now;
+  }
+
   wallTime(): number {
     return EPOCH_MS + this.#now;
   }

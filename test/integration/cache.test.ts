@@ -33,6 +33,15 @@ async function get(proxy: Breakwater, init: RequestInit & { path?: string } = {}
 const maxAge = (seconds: number, more = '') => ({ 'cache-control': `max-age=${seconds}${more}` });
 
 describe('cached replies', () => {
+  test('a reply ages while the process is stopped', async () => {
+    const { clock, proxy } = await start('on', status(200, maxAge(60), 'old'), ok('new'));
+    await get(proxy);
+    clock.stoppedMs = 59_000;
+    expect(await get(proxy)).toMatchObject({ body: 'old', age: '59', cache: 'breakwater; hit; ttl=1' });
+    clock.stoppedMs = 60_000;
+    expect(await get(proxy)).toMatchObject({ body: 'new', origin: 'upstream' });
+  });
+
   test('a reply is given again for as long as it says, with its age, byte for byte', async () => {
     const binary = Buffer.from([0, 255, 128, 10]);
     const head = { ...maxAge(60), 'content-encoding': 'x-own', 'x-two': ['1', '2'] };

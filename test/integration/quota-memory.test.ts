@@ -118,12 +118,7 @@ test('a durable request that waits is not sent by the next process while the quo
   const location = await first.accepted({ 'breakwater-delay': '30m' });
   await first.proxy.app.stop(0);
   // It is due at once in the next process, which starts an hour later.
-  const clock: Clock = {
-    now: () => systemClock.now(),
-    wallTime: () => systemClock.wallTime() + 3_600_000,
-    sleep: (ms, signal) => systemClock.sleep(ms, signal),
-    timer: (ms, callback) => systemClock.timer(ms, callback),
-  };
+  const clock: Clock = { ...systemClock, wallTime: () => systemClock.wallTime() + 3_600_000 };
   const second = await startDurable(yaml, { clock });
   await second.proxy.until(() => second.proxy.states.some(({ type }) => type === 'durable_deferred'));
   expect((await second.monitor(location)).attempts.made).toBe(0);

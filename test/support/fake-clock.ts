@@ -10,6 +10,8 @@ interface Sleeper {
 
 /** A clock that only a test advances. */
 export class FakeClock implements Clock {
+  /** How long the process was stopped, which `now` does not count. */
+  stoppedMs = 0;
   #now = 0;
   #sleepers: Sleeper[] = [];
   #onSleep: Array<() => void> = [];
@@ -18,8 +20,12 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
+  real(): number {
+    return this.#now + this.stoppedMs;
+  }
+
   wallTime(): number {
-    return Date.UTC(2026, 0, 1) + this.#now;
+    return Date.UTC(2026, 0, 1) + this.real();
   }
 
   sleep(ms: number, signal: Abort): Promise<void> {

@@ -48,6 +48,7 @@ export class Replica {
     const isAlive = () => this.#started === number;
     const own: Clock = {
       now: () => clock.now(),
+      real: () => clock.real(),
       wallTime: () => clock.wallTime(),
       sleep: (ms, signal) => {
         const slept = clock.sleep(ms, signal);

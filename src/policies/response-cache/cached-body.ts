@@ -14,7 +14,7 @@ export interface CachedBodyParts {
   readonly store: CacheStore;
   readonly memory: ByteBudget;
   readonly options: CacheOptions;
-  readonly clock: Pick<Clock, 'now' | 'wallTime'>;
+  readonly clock: Pick<Clock, 'real' | 'wallTime'>;
   readonly key: Key;
   /** `store.changes` when the request left. */
   readonly asked: number;
@@ -23,7 +23,7 @@ export interface CachedBodyParts {
 }
 
 export function arrivalOf({ callerKnown }: Key, clock: CachedBodyParts['clock']): Arrival {
-  return { now: clock.now(), wallMs: clock.wallTime(), callerKnown };
+  return { now: clock.real(), wallMs: clock.wallTime(), callerKnown };
 }
 
 /** A body that is recorded while it passes, to be cached with its head; undefined if the reply may not be cached. */

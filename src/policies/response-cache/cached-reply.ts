@@ -28,12 +28,12 @@ const STATUS: Partial<Record<CacheResult, string>> = {
 
 interface Serving {
   readonly result: CacheResult;
-  readonly clock: Pick<Clock, 'now' | 'wallTime'>;
+  readonly clock: Pick<Clock, 'real' | 'wallTime'>;
 }
 
 /** The cached reply for `call`: without body for HEAD, and as 304 if the client has the same reply already. */
 export function served(entry: Entry, call: Call, { result, clock }: Serving): Reply {
-  const now = clock.now();
+  const now = clock.real();
   const { status, statusText, chunks, trailers, freshness } = entry;
   const headers = [
     ...without(entry.headers, AGE),

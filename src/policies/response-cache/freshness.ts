@@ -18,7 +18,7 @@ export type Age = 'fresh' | 'stale' | 'old';
 
 /** The arrival of a reply. */
 export interface Arrival {
-  /** On the scale of `clock.now()`. */
+  /** On the scale of `clock.real()`. */
   readonly now: number;
   readonly wallMs: number;
   /** The request identifies its caller, so that no other caller gets the reply. */
@@ -42,7 +42,7 @@ interface Terms {
 export class Freshness {
   readonly #status: number;
   readonly #terms: Terms;
-  /** When it was made or last confirmed, on the scale of `clock.now()`: its age does not change with the wall clock. */
+  /** When it was made or last confirmed, on the scale of `clock.real()`: its age does not change with the wall clock. */
   readonly #madeAt: number;
   readonly #arrivedAt: number;
   /** The request headers that revalidate it. */

@@ -87,7 +87,7 @@ class ResponseCache {
   }
 
   #fromCache(key: Key, entry: Entry, call: Call, attempt: Attempt): Reply | undefined {
-    const age = entry.freshness.of(call, this.#deps.clock.now());
+    const age = entry.freshness.of(call, this.#deps.clock.real());
     if (age === 'old') return undefined;
     return age === 'fresh'
       ? this.#serve(entry, call, 'hit')
@@ -152,8 +152,8 @@ class ResponseCache {
       if (asking !== call && isConfirmation(reply)) {
         return await this.#confirmed(key, call, attempt, { entry, reply, fetched, asked });
       }
-      if (!isFailing(reply.status) || !entry.freshness.usableOnError(call, this.#deps.clock.now())) {
-        const why = whyAsked(entry, this.#deps.clock.now());
+      if (!isFailing(reply.status) || !entry.freshness.usableOnError(call, this.#deps.clock.real())) {
+        const why = whyAsked(entry, this.#deps.clock.real());
         return this.#store(call, attempt, reply, { key, why, fetched, asked });
       }
       reply.body.discard();
@@ -168,7 +168,7 @@ class ResponseCache {
   }
 
   #onError(entry: Entry | undefined, call: Call): Reply | undefined {
-    if (entry?.freshness.usableOnError(call, this.#deps.clock.now()) !== true) return undefined;
+    if (entry?.freshness.usableOnError(call, this.#deps.clock.real()) !== true) return undefined;
     return this.#serve(entry, call, 'stale_if_error');
   }
 
