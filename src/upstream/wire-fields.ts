@@ -39,6 +39,21 @@ function decodedName(bytes: Buffer): FieldName {
   return { wire, lower: wire.toLowerCase() };
 }
 
+const SPACE = 32;
+const TAB = 9;
+
+/**
+ * Without whitespace at its end, which is not part of a value (RFC 9110 §5.5). undici removes only that at the beginning, and does not
+ * take a transfer coding with whitespace for chunked: so that one stays as it is, and is refused.
+ */
+function trimmed(name: string, value: string): string {
+  let end = value.length;
+  while (end > 0 && isSpace(value.charCodeAt(end - 1))) end--;
+  return end === value.length || name === 'transfer-encoding' ? value : value.slice(0, end);
+}
+
+const isSpace = (code: number): boolean => code === SPACE || code === TAB;
+
 /**
  * The fields of undici's header list, which has a Buffer per name and value over HTTP/1.1, and strings over HTTP/2. Bytes are
  * latin1. `parsed`: undici's own object of the same fields by lower-case name, whose values need no second string.
@@ -56,7 +71,7 @@ export function wireFields(
     const known = parsed[lower];
     fields[i] = wire;
     // The values of a field that is repeated are a list.
-    fields[i + 1] = typeof known === 'string' ? known : (value as Latin1).latin1Slice();
+    fields[i + 1] = trimmed(lower, typeof known === 'string' ? known : (value as Latin1).latin1Slice());
   }
   return fields;
 }

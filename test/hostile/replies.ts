@@ -105,6 +105,8 @@ const LENGTHS = [
     'chunked is not last': reply('Transfer-Encoding: chunked, identity\r\n', 'ok'),
     'chunked twice': reply('Transfer-Encoding: chunked, chunked\r\n', '2\r\nok\r\n0\r\n\r\n'),
     'a coding that we do not know': reply('Transfer-Encoding: gzip, chunked\r\n', '2\r\nok\r\n0\r\n\r\n'),
+    // Parsers disagree about it.
+    'whitespace behind the coding': reply('Transfer-Encoding: chunked \t\r\n', '2\r\nok\r\n0\r\n\r\n'),
     'a coding that is none': reply('Transfer-Encoding: xchunked\r\n', 'ok'),
   }),
   {

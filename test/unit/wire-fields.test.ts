@@ -24,6 +24,12 @@ test('bytes beyond ASCII are latin1, in names and values, with and without the o
   expect(wireFields(bytes('X-\xe9', '\xe9'), {})).toEqual(['X-\xe9', '\xe9']);
 });
 
+test('whitespace at the end is not part of a value, and a no-break space is', () => {
+  const raw = bytes('X-A', 'a \t b \t', 'x-b', ' \t', 'x-b', 'b\xa0');
+  const fields = wireFields(raw, { 'x-a': 'a \t b \t', 'x-b': [' \t', 'b\xa0'] });
+  expect(fields).toEqual(['X-A', 'a \t b', 'x-b', '', 'x-b', 'b\xa0']);
+});
+
 test('a name of any length is read, and one that objects have is no value', () => {
   const long = 'X'.repeat(5_000);
   const raw = bytes(long, '1', 'toString', '2', 'constructor', '3');
