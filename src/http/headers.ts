@@ -185,12 +185,11 @@ export function replyHeaders(raw: RawHeaders): string[] {
   return result;
 }
 
-/** An interim reply has no length (RFC 9110 §8.6). */
-const NOT_IN_INTERIM = new FieldNames([...NOT_RETURNED, 'content-length']);
+const NOT_WITHOUT_LENGTH = new FieldNames([...NOT_RETURNED, 'content-length']);
 
-/** The headers of an interim reply for the client. */
-export function interimHeaders(raw: RawHeaders): string[] {
-  const result = withoutHopByHop(raw, NOT_IN_INTERIM, ROOM_IN_REPLY);
+/** The same for a reply that must not have a length: an interim one, or one with status 204 (RFC 9110 §8.6). */
+export function lengthlessHeaders(raw: RawHeaders): string[] {
+  const result = withoutHopByHop(raw, NOT_WITHOUT_LENGTH, ROOM_IN_REPLY);
   result.push('via', VIA);
   return result;
 }

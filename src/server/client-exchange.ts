@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { Coalesced } from '../http/bodies/coalesced.ts';
 import { httpStatusOf } from '../http/grpc.ts';
-import { type RawHeaders, replyHeaders } from '../http/headers.ts';
+import { lengthlessHeaders, type RawHeaders, replyHeaders } from '../http/headers.ts';
 import { mountedLinks } from '../http/links.ts';
 import { preferencesOf } from '../http/preferences.ts';
 import { proxyStatus } from '../http/proxy-status.ts';
@@ -49,6 +49,7 @@ export const METHODS_SERVED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 /** A reason phrase that has the same meaning in every encoding (RFC 9112 §4). */
 const ASCII_PHRASE = /^[\t\x20-\x7e]+$/;
 
+const NO_CONTENT = 204;
 const NO_BYTES = new Uint8Array(0);
 
 /** A client's request with its response; `upgrade` if it asks for a tunnel. */
@@ -233,9 +234,9 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry, CallR
     return this.signal.reason instanceof ProxyError ? this.signal.reason.code : why.code;
   }
 
-  #headersOf({ origin, headers }: Reply, { links }: Route): string[] {
+  #headersOf({ origin, status, headers }: Reply, { links }: Route): string[] {
     if (origin === 'proxy') return [...headers];
-    const passed = replyHeaders(headers);
+    const passed = status === NO_CONTENT ? lengthlessHeaders(headers) : replyHeaders(headers);
     const mounted = links === undefined ? passed : mountedLinks(passed, links);
     if (mounted === passed) return passed;
     this.record.note('links', 'rewritten');

@@ -1,4 +1,4 @@
-import { fieldPairs, interimHeaders } from '../http/headers.ts';
+import { fieldPairs, lengthlessHeaders } from '../http/headers.ts';
 import type { Interim } from '../http/reply.ts';
 import type { Call } from '../proxy/call.ts';
 import { STATUS_CODES } from '../runtime/node-http.ts';
@@ -26,7 +26,7 @@ export function writeInterims(res: ClientResponse, interims: readonly Interim[])
  */
 function write(res: ClientResponse, { status, headers }: Interim): void {
   if (res.headersSent || res.socket === null || !res.socket.writable) return;
-  const fields = interimHeaders(headers);
+  const fields = lengthlessHeaders(headers);
   if (fields.some((text) => NOT_A_HEADER.test(text))) return;
   if (res.writeInterim !== undefined) return res.writeInterim(status, fields);
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
