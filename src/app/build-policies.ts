@@ -11,8 +11,8 @@ import type { SecondDeps } from '../policies/hedge/deps.ts';
 import { hedgeStuck, hedge } from '../policies/hedge/hedge.ts';
 import type { AttemptPolicies, CallPolicies, Policies } from '../policies/order.ts';
 import { silencePolicies } from '../policies/silence/policy.ts';
-import { type QuotaPolicies, type QuotaPolicyDeps, quotaPolicies } from '../policies/quota/policy.ts';
-import type { Quota } from '../policies/quota/quota.ts';
+import type { QuotaOptions } from '../policies/quota/options.ts';
+import { quotaPolicies } from '../policies/quota/policy.ts';
 import { shadowQuota } from '../policies/quota/shadow.ts';
 import { cacheRefill } from '../policies/response-cache/refill.ts';
 import { responseCache } from '../policies/response-cache/response-cache.ts';
@@ -145,7 +145,7 @@ export function attemptPoliciesOf(
   const { waitMs } = settings.concurrency;
   return {
     auth: credential && authPolicies(credential),
-    quota: quota && quotaOf(quota, { clock, memory }),
+    quota: quota && quotaOf(settings.quota.mode)(quota, { clock, memory }),
     signatureAge: signatureAgeOf(settings, clock),
     silence: silencePolicies(host.usualTimes(name), { ...settings, clock }),
     circuitBreaker: breaker && mode !== 'off' ? circuitBreaker(breaker, { mode, clock }) : undefined,
@@ -155,8 +155,8 @@ export function attemptPoliciesOf(
   };
 }
 
-function quotaOf(quota: Quota, deps: QuotaPolicyDeps): QuotaPolicies {
-  return quota.options.mode === 'shadow' ? shadowQuota(quota, deps) : quotaPolicies(quota, deps);
+function quotaOf(mode: QuotaOptions['mode']): typeof quotaPolicies {
+  return mode === 'shadow' ? shadowQuota : quotaPolicies;
 }
 
 function cachesOf(

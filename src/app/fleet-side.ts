@@ -7,7 +7,6 @@ import type { SharedOptions } from '../fleet/options.ts';
 import { LEARNED_WINDOWS, planOfLearned } from '../fleet/plan.ts';
 import { framed } from '../http/credentials.ts';
 import { burstOf } from '../policies/quota/gcra.ts';
-import type { QuotaOptions } from '../policies/quota/options.ts';
 import type {
   CredentialListener,
   LearnedUnits,
@@ -108,12 +107,11 @@ export class FleetSide {
   }
 
   /**
-   * The state that replicas share in a scope, for the text that identifies a credential. The store gets a hash of it. Cooldowns
-   * that were learned with other `options` are separate.
+   * The state that replicas share in a scope, for the text that identifies a credential. The store gets a hash of it. `learning`:
+   * see `learningOf`.
    */
-  credentialsOf(scope: SharedScope, options: QuotaOptions): (credential: string) => SharedCredential {
+  credentialsOf(scope: SharedScope, learning: string): (credential: string) => SharedCredential {
     const { name, origin, account } = scope;
-    const learning = JSON.stringify(options);
     return (credential) => {
       const identity = [name, origin, ...account, credential];
       return this.#credential(
@@ -143,11 +141,15 @@ export class FleetSide {
     const fleet = this.#fleet;
     const replica = this.#replica;
     const leaseOf = (name: string) => `probe:${key}:${name}`;
+    let user: CredentialListener | undefined;
+    // Windows outlive their users. So they hold none of them.
+    const wake = () => user?.pump();
     return {
-      tokens: (window, wake) => {
-        const { counts, limit, periodMs } = window;
-        return fleet.window(`${windows}:${counts}`, { limit, periodMs, burst: burstOf(window) }, wake);
-      },
+      tokens: (all) =>
+        all.map((window) => {
+          const { counts, limit, periodMs } = window;
+          return fleet.window(`${windows}:${counts}`, { limit, periodMs, burst: burstOf(window) }, wake);
+        }),
       get replicas() {
         return fleet.replicas;
       },
@@ -157,8 +159,12 @@ export class FleetSide {
       kept: async () => (await fleet.post((engine) => engine.read(`quota:${key}`)))?.answer,
       keep: (text, ms) => void fleet.post((engine) => engine.write(`quota:${key}`, text, ms)),
       tell: (text) => fleet.tell(QUOTA_TOPIC, `${key}\n${text}`),
-      listen: (listener) => void this.#listeners.set(key, listener),
+      listen: (listener) => {
+        user = listener;
+        this.#listeners.set(key, listener);
+      },
       unlisten: (listener) => {
+        user = undefined;
         if (this.#listeners.peek(key) === listener) this.#listeners.delete(key);
       },
       claim: async (name, ms) => {
@@ -166,7 +172,7 @@ export class FleetSide {
         const holder = claimed?.answer;
         return holder === undefined || holder.text === replica ? undefined : holder.leftMs;
       },
-      learned: (name, wake) => this.#learned(`${key}:${name}`, wake),
+      learned: (name) => this.#learned(`${key}:${name}`, wake),
       release: (name) => void fleet.post((engine) => engine.exchange(leaseOf(name), replica, '', 0)),
     };
   }

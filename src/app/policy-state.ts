@@ -12,6 +12,8 @@ import { Latency } from '../policies/hedge/latency.ts';
 import type { HedgeOptions } from '../policies/hedge/options.ts';
 import { UsualTimes } from '../policies/silence/usual-times.ts';
 import type { Seer } from '../policies/quota/cooldown.ts';
+import { CountedCredentials } from '../policies/quota/counted-windows.ts';
+import { learningOf, type QuotaOptions } from '../policies/quota/options.ts';
 import { type CooldownStart, Quota } from '../policies/quota/quota.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
@@ -226,6 +228,8 @@ export class PolicyState {
   readonly #target: string | undefined;
   readonly #deps: PolicyStateDeps;
   readonly #scopes = new Map<string, ScopeState>();
+  /** With the options that they are to have. */
+  readonly #quotas = new Map<Quota, QuotaOptions>();
   /** Signals of calls that continue without a client, also after a reload. */
   readonly #detached: Set<Abort>;
 
@@ -361,11 +365,11 @@ export class PolicyState {
   quota({ name: route, own, settings: { auth, quota: options } }: RouteConfig): Quota | undefined {
     if (options.mode === 'off') return undefined;
     const scope = this.#scopeOf(route, own.quota);
-    const { clock, draining, observer, random, shareOf } = this.#deps;
+    const { clock, draining, memories, observer, random, shareOf, state } = this.#deps;
     const [upstream, { name, target }] = [this.#upstream, scope];
-    const shadow = options.mode === 'shadow' ? ({ shadow: true } as const) : undefined;
     const onCooldown = (start: CooldownStart, seenBy: Seer) => {
       const type = COOLDOWN_EVENTS[seenBy];
+      const shadow = quota.options.mode === 'shadow' ? ({ shadow: true } as const) : undefined;
       observer.stateChanged(upstream, { type, scope: name, target, ...start, ...shadow });
     };
     const onProbeLease = (granted: boolean) =>
@@ -377,13 +381,14 @@ export class PolicyState {
       });
     const onRecall = (credential: string) =>
       observer.stateChanged(upstream, { type: 'quota_remembered', scope: name, target, credential });
-    const account = accountOf(auth);
+    const identity = { name, origin: this.#origin, account: accountOf(auth) };
+    const learning = learningOf(options);
     // In shadow mode no call waits for a lease, so units are counted here.
-    const fleet = shadow === undefined ? this.#deps.fleet : undefined;
-    const shared = fleet?.credentialsOf({ name, origin: this.#origin, account }, options);
-    scope.quota = this.#deps.state.retain(
+    const fleet = options.mode === 'shadow' ? undefined : this.#deps.fleet;
+    const counted = state.retain(`${name} used units`, identity, () => new CountedCredentials());
+    const quota: Quota = state.retain(
       `${name} quota`,
-      { options, account },
+      { identity, learning, shared: fleet !== undefined },
       () =>
         new Quota(options, {
           clock,
@@ -394,11 +399,14 @@ export class PolicyState {
           onRecall,
           shareOf,
           hash: HASH,
-          shared,
-          memory: this.#deps.memories?.of({ name, origin: this.#origin, account }, options),
+          counted,
+          shared: fleet?.credentialsOf(identity, learning),
+          memory: memories?.of(identity, learning),
         }),
     );
-    return scope.quota;
+    scope.quota = quota;
+    this.#quotas.set(quota, options);
+    return quota;
   }
 
   /** The credential that the proxy adds to the attempts of a route; undefined: none. */
@@ -423,8 +431,12 @@ export class PolicyState {
     for (const signal of this.#detached) signal.abort(stopped);
   }
 
-  /** Connects each budget with its breakers, and each breaker with its target. A reload may have replaced one and retained the other. */
+  /**
+   * Connects each budget with its breakers, and each breaker with its target. A reload may have replaced one and retained the other.
+   * Quotas that were retained follow their new options.
+   */
   connect(): void {
+    for (const [quota, options] of this.#quotas) quota.follow(options);
     for (const { breakerHandle, budget, target, watch } of this.#scopes.values()) {
       watch?.follow(budget);
       if (breakerHandle !== undefined) breakerHandle.target = target;

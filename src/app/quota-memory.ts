@@ -3,7 +3,6 @@ import type { SharedScope } from './fleet-side.ts';
 import type { StoredNote } from '../durable/store/notes.ts';
 import type { Store } from '../durable/store/store.ts';
 import { parsedJson } from '../http/document.ts';
-import type { QuotaOptions } from '../policies/quota/options.ts';
 import {
   agedFacts,
   type CredentialMemory,
@@ -50,7 +49,7 @@ export class QuotaMemories {
   /** How many there are of each quota. */
   readonly #perQuota = new Map<string, number>();
   /** Credentials that have changed in the last second, with their facts. */
-  readonly #dirty = new Map<string, () => QuotaFacts | undefined>();
+  readonly #dirty = new Map<string, () => NotedFacts | undefined>();
   /** Those that are not written yet; undefined: to be deleted. */
   #changed = new Map<string, string | undefined>();
   /** Those that are being written. */
@@ -98,11 +97,13 @@ export class QuotaMemories {
     await this.#patiently(this.#flush()).catch(() => undefined);
   }
 
-  /** The memory of one quota. What was learned with other `options` does not count. */
-  of({ name, origin, account }: SharedScope, options: QuotaOptions): QuotaMemory {
-    const identity = [name, origin, ...account, JSON.stringify(options)];
+  /** The memory of one quota. What was learned with another `learning` does not count (see `learningOf`), but used units do. */
+  of({ name, origin, account }: SharedScope, learning: string): QuotaMemory {
+    const identity = [name, origin, ...account];
     let quota: string | undefined;
+    let learnt: string | undefined;
     const prefix = (keys: FactKeys) => (quota ??= hashOf(keys, 'quota', ...identity));
+    const learningBy = (keys: FactKeys) => (learnt ??= hashOf(keys, 'learning', learning));
     const notes = this.#notes;
     const perQuota = this.#perQuota;
     const keysOf = () => this.#keys;
@@ -113,7 +114,9 @@ export class QuotaMemories {
       },
       of: (credential) => {
         const keys = keysOf();
-        return keys && this.#credential(`${prefix(keys)}.${hashOf(keys, 'credential', credential)}`);
+        if (keys === undefined) return undefined;
+        const note = `${prefix(keys)}.${hashOf(keys, 'credential', credential)}`;
+        return this.#credential(note, learningBy(keys));
       },
       clear: () => {
         const keys = keysOf();
@@ -135,14 +138,14 @@ export class QuotaMemories {
     );
   }
 
-  #credential(note: string): CredentialMemory {
+  #credential(note: string, learning: string): CredentialMemory {
     return {
       recall: () => {
         const text = this.#notes.get(note);
-        return text === undefined ? undefined : factsOf(text, this.#deps.clock.wallTime());
+        return text === undefined ? undefined : factsOf(text, this.#deps.clock.wallTime(), learning);
       },
       changed: (facts) => {
-        this.#dirty.set(note, facts);
+        this.#dirty.set(note, () => notedFacts(facts(), learning));
         this.#writeSoon();
       },
     };
@@ -184,7 +187,7 @@ export class QuotaMemories {
     }
   }
 
-  #put(note: string, facts: QuotaFacts | undefined, wallMs: number): void {
+  #put(note: string, facts: NotedFacts | undefined, wallMs: number): void {
     if (facts === undefined) return this.#forget(note);
     const oldest = this.#notes.keys().next().value;
     if (!this.#notes.has(note) && this.#notes.size >= MOST_CREDENTIALS && oldest !== undefined)
@@ -251,12 +254,26 @@ export class QuotaMemories {
   }
 }
 
-/** A clock that was set back makes nothing last longer than it did when it was written. */
-function factsOf(text: string, wallMs: number): QuotaFacts | undefined {
+/** Facts, with a hash of what learning depended on. */
+interface NotedFacts extends QuotaFacts {
+  readonly learning: string;
+}
+
+const notedFacts = (facts: QuotaFacts | undefined, learning: string): NotedFacts | undefined =>
+  facts && { ...facts, learning };
+
+/**
+ * A clock that was set back makes nothing last longer than it did when it was written. `learning`: used units alone, if something
+ * else was learned; undefined: all facts.
+ */
+function factsOf(text: string, wallMs: number, learning?: string): QuotaFacts | undefined {
   const parsed = parsedJson(text);
   if (!Array.isArray(parsed)) return undefined;
-  const [writtenAt, facts] = parsed as unknown[];
-  return typeof writtenAt === 'number' ? agedFacts(facts, Math.max(0, wallMs - writtenAt)) : undefined;
+  const [writtenAt, noted] = parsed as [unknown, Partial<NotedFacts> | null | undefined];
+  if (typeof writtenAt !== 'number') return undefined;
+  const isOther = learning !== undefined && noted?.learning !== learning;
+  const facts = isOther ? { ...noted, reports: [], scopes: [] } : noted;
+  return agedFacts(facts, Math.max(0, wallMs - writtenAt));
 }
 
 const hashOf = (keys: FactKeys, ...parts: readonly string[]): string =>

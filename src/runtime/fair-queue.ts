@@ -29,6 +29,8 @@ const RESERVED = 10;
  * with more entries. So neither a higher class nor a client that sends a thousand calls blocks the others.
  */
 export class FairQueue<T> {
+  /** As in the options at first. Entries beyond a lower one stay. */
+  capacity: number;
   readonly #options: FairQueueOptions<T>;
   readonly #classes: readonly Lanes<T>[] = Array.from({ length: RANKS }, () => new Lanes<T>());
   /** The cost that was served of higher classes while a lower one waited, less what the lower one got for it. */
@@ -39,6 +41,7 @@ export class FairQueue<T> {
 
   constructor(options: FairQueueOptions<T>) {
     this.#options = options;
+    this.capacity = options.capacity;
   }
 
   get size(): number {
@@ -66,7 +69,7 @@ export class FairQueue<T> {
 
   /** Adds an entry; undefined if the queue is full. `again`: it was served before, so it is accepted, and comes before new ones. */
   push(turn: Turn, entry: T, again: boolean): Place<T> | undefined {
-    if (!again && this.size >= this.#options.capacity && !this.#makeRoom(turn)) return undefined;
+    if (!again && this.size >= this.capacity && !this.#makeRoom(turn)) return undefined;
     const place = { turn, entry, again };
     const lanes = this.#classOf(turn.rank);
     // A class that begins to wait has not waited before.
@@ -107,8 +110,7 @@ export class FairQueue<T> {
   }
 
   get #newestFirst(): boolean {
-    const { capacity, order } = this.#options;
-    return order === 'adaptive' && this.size * 2 > capacity;
+    return this.#options.order === 'adaptive' && this.size * 2 > this.capacity;
   }
 
   #classOf(rank: number): Lanes<T> {
@@ -163,7 +165,7 @@ export class FairQueue<T> {
 
   /** Evicts an entry in favour of a new one. False if the new one has no claim to a place. */
   #makeRoom(turn: Turn): boolean {
-    const reserve = Math.floor(this.#options.capacity / RESERVED);
+    const reserve = Math.floor(this.capacity / RESERVED);
     const lower = this.#classes.slice(turn.rank + 1);
     const below = sizeOf(lower);
     const mine = this.#classOf(turn.rank);

@@ -3,7 +3,7 @@ import type { EngineOptions } from '../../src/fleet/engine.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
-import type { QuotaOptions } from '../../src/policies/quota/options.ts';
+import { learningOf, type QuotaOptions } from '../../src/policies/quota/options.ts';
 import { quotaPolicies } from '../../src/policies/quota/policy.ts';
 import { type CooldownStart, Quota } from '../../src/policies/quota/quota.ts';
 import { Abort } from '../../src/runtime/abort.ts';
@@ -113,7 +113,10 @@ export class SharedQuotaWorld {
       onProbeLease: (granted) => leases.push(granted),
       shared:
         options.mode === 'on'
-          ? fleet.credentialsOf({ name: 'api', origin: 'https://api.example.com', account: [] }, options)
+          ? fleet.credentialsOf(
+              { name: 'api', origin: 'https://api.example.com', account: [] },
+              learningOf(options),
+            )
           : undefined,
     });
     const { outer, inner } = quotaPolicies(quota, { clock, memory: new ByteBudget(0) });

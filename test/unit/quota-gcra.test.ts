@@ -101,3 +101,12 @@ test('the rest of a spread window is known by its limit, not by its burst', () =
   expect(gcra.remaining(1_500)).toBe(15);
   expect(gcra.remaining(2_000)).toBe(20);
 });
+
+test('with a lower limit, no more than a full burst of it stays used', () => {
+  const gcra = new Gcra({ limit: 10, periodMs: 10 * SECOND, burst: undefined });
+  gcra.take(10, 0);
+  gcra.follow({ limit: 2, periodMs: 10 * SECOND, burst: undefined }, 1_000);
+  expect([gcra.remaining(1_000), gcra.resetMs(1_000)]).toEqual([0, 10 * SECOND]);
+  gcra.follow({ limit: 20, periodMs: 10 * SECOND, burst: undefined }, 6_000);
+  expect([gcra.remaining(6_000), gcra.resetMs(6_000)]).toEqual([19, 500]);
+});

@@ -5,7 +5,7 @@ import { ByteBudget } from '../../src/http/byte-budget.ts';
 import type { RawHeaders } from '../../src/http/headers.ts';
 import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import type { Seer } from '../../src/policies/quota/cooldown.ts';
-import type { QuotaOptions, QuotaWindow } from '../../src/policies/quota/options.ts';
+import { learningOf, type QuotaOptions, type QuotaWindow } from '../../src/policies/quota/options.ts';
 import { quotaPolicies } from '../../src/policies/quota/policy.ts';
 import { Quota } from '../../src/policies/quota/quota.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -75,7 +75,7 @@ class Machine {
       draining: () => false,
       onCooldown: (_start, seenBy) => cooldowns.push(seenBy),
       onRecall: () => void recalled++,
-      memory: memories.of({ name: 'api', origin, account: [] }, options),
+      memory: memories.of({ name: 'api', origin, account: [] }, learningOf(options)),
     });
     const opened = memories.open(this.#store);
     if (this.stuck) await clock.advance(2_000);
@@ -182,16 +182,42 @@ test('a clock that is set while the process runs moves what was written before',
   expect(await (await machine.process(daytime)).ask()).toBe('refused');
 });
 
-test('other credentials, other windows and another host do not inherit anything', async () => {
+test('other credentials and another host do not inherit anything', async () => {
   const machine = new Machine();
   await times(10, (await machine.process(daytime)).ask);
   await machine.kill(0);
   const same = await machine.process(daytime);
   expect(await same.ask('/x', ['Authorization', 'other'])).toBe(200);
-  const wider = await machine.process({ windows: [{ ...daily, limit: 20, name: '20/d' }] });
-  expect(await wider.ask()).toBe(200);
   expect(await (await machine.process(daytime, 'https://other.example.com')).ask()).toBe(200);
   expect(await same.ask()).toBe('refused');
+});
+
+test.each<[string, Partial<QuotaOptions>, passed: number]>([
+  ['another wait', { waitMs: 2_000 }, 0],
+  ['a higher limit', { windows: [{ ...daily, limit: 12 }] }, 2],
+  ['a lower limit', { windows: [{ ...daily, limit: 5 }] }, 0],
+  ['a window in front of it', { windows: [{ ...daily, limit: 12, periodMs: 2 * DAY }, daily] }, 0],
+  ['another period', { windows: [{ ...daily, limit: 3, periodMs: 2 * DAY }] }, 3],
+  ['another unit', { windows: [{ ...daily, limit: 3, counts: 'cost' }] }, 3],
+])('used units count after a restart with %s', async (_change, changes, passed) => {
+  const machine = new Machine();
+  await times(10, (await machine.process(daytime)).ask);
+  await machine.kill(0);
+  const { ask } = await machine.process({ ...daytime, ...changes });
+  const answers = await times(4, ask);
+  expect(answers.filter((answer) => answer === 200).length).toBe(passed);
+});
+
+test('what was learned in another way does not count after a restart, but used units do', async () => {
+  const machine = new Machine();
+  machine.answer = () => ({ status: 429, headers: ['Retry-After', '600'] });
+  await times(3, (await machine.process({ windows: [{ ...daily, limit: 4 }] })).ask);
+  await machine.kill(0);
+  machine.answer = () => ({ status: 200 });
+  const { ask, cooldowns } = await machine.process({ windows: [{ ...daily, limit: 4 }], learn: false });
+  expect(await times(2, ask)).toEqual([200, 200]);
+  expect(await ask()).toBe('refused');
+  expect(cooldowns).toEqual([]);
 });
 
 test('a cooldown goes on, and its next call is a probe when that is due', async () => {

@@ -403,7 +403,13 @@ describe('a limiter with a bucket that is empty', () => {
     one.observe(sendTest(one, 0), true, 0);
     const before = one.readyAt(0, 1, 0);
     sendTest(one, 0);
-    const call = new Reservation(one, 0, { cost: 1, probe: false, testsMeters: false, receipts: undefined });
+    const call = new Reservation(one, 0, {
+      cost: 1,
+      probe: false,
+      testsMeters: false,
+      windows: [],
+      receipts: undefined,
+    });
     call.sentAt = 0;
     expect(one.readyAt(0, 1, 0) - before).toBe(1_000);
     one.observe(call, true, 0);

@@ -1,9 +1,16 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
+import type { FleetSide } from '../../src/app/fleet-side.ts';
 import { WHOLE } from '../../src/policies/quota/cooldown-report.ts';
 import type { CredentialQuota } from '../../src/policies/quota/credential-quota.ts';
+import { learningOf, type QuotaOptions } from '../../src/policies/quota/options.ts';
+import { Quota } from '../../src/policies/quota/quota.ts';
 import { SharedCooldowns } from '../../src/policies/quota/shared-cooldowns.ts';
 import type { CredentialListener, SharedCredential } from '../../src/policies/quota/shared-credential.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { stubCall } from '../support/stub-call.ts';
 import { isHeld, type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
 
 const REFUSED = { status: 429, headers: ['Retry-After', '60'] };
@@ -54,6 +61,22 @@ async function closed(world: SharedQuotaWorld, replicas: readonly QuotaReplica[]
 }
 
 const since = (world: SharedQuotaWorld, at: number) => world.sent.filter((one) => one.at > at);
+
+/** A quota that one call has used, and that a reload has dropped. */
+function droppedQuota(fleet: FleetSide, options: QuotaOptions, name: string): WeakRef<Quota> {
+  const scope = { name, origin: 'https://api.example.com', account: [] };
+  const quota = new Quota(options, {
+    clock: new FakeClock(),
+    random: () => 0.5,
+    hash: (text) => text,
+    draining: () => false,
+    onCooldown: () => undefined,
+    shared: fleet.credentialsOf(scope, learningOf(options)),
+  });
+  quota.queueOf(stubCall()).quota.limiterFor('GET /').take(1, 0, false);
+  quota.dropped();
+  return new WeakRef(quota);
+}
 
 describe('a cooldown', () => {
   test('of one replica holds the calls of the others within 100 ms', async () => {
@@ -378,7 +401,7 @@ describe('harm that sharing must not do', () => {
     const world = new SharedQuotaWorld();
     const [one, two] = await three(world);
     const scope = { name: 'api', origin: 'https://api.example.com', account: [] };
-    const credentialOf = two.fleet.credentialsOf(scope, two.quota.options);
+    const credentialOf = two.fleet.credentialsOf(scope, learningOf(two.quota.options));
     const heard: string[] = [];
     const [before, after] = ['before', 'after'].map((name) => ({
       heard: (text: string) => void heard.push(`${name}: ${text}`),
@@ -387,18 +410,40 @@ describe('harm that sharing must not do', () => {
     credentialOf('key').listen(before);
     credentialOf('key').listen(after);
     credentialOf('key').unlisten(before);
-    one.fleet.credentialsOf(scope, one.quota.options)('key').tell('news');
+    one.fleet.credentialsOf(scope, learningOf(one.quota.options))('key').tell('news');
     await world.pass(20);
     expect(heard).toEqual(['after: news']);
   });
 
-  test('a changed configuration does not find what was learned with the old one', async () => {
+  test.each([
+    [{ learn: false }, false],
+    [{ waitMs: 5_000 }, true],
+  ])(
+    'with %j, a replica knows the cooldown of those with the old configuration: %j',
+    async (changes, holds) => {
+      const world = new SharedQuotaWorld();
+      await closed(world, await three(world));
+      const changed = await world.replica(changes);
+      changed.send().catch(() => undefined);
+      await world.pass(50);
+      expect(isHeld(changed)).toBe(holds);
+    },
+  );
+
+  test('quotas that reloads have dropped do not stay in memory, though their windows do', async () => {
     const world = new SharedQuotaWorld();
-    await closed(world, await three(world));
-    const changed = await world.replica({ learn: false });
-    changed.send().catch(() => undefined);
-    await world.pass(50);
-    expect(isHeld(changed)).toBe(false);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const { fleet, quota } = await world.replica({
+      windows: [{ name: '100/s', limit: 100, periodMs: 1_000, burst: undefined, counts: 'calls' }],
+    });
+    const dropped = Array.from({ length: 10 }, (_, i) => droppedQuota(fleet, quota.options, `upstream-${i}`));
+    await world.pass(500);
+    // A weak reference holds its target to the end of the turn.
+    await turn();
+    collect();
+    expect(dropped.filter((one) => one.deref() !== undefined).length).toBe(0);
+    expect(fleet.snapshot().away).toBeUndefined();
   });
 
   test.each([

@@ -1,4 +1,5 @@
-import { Gcra } from './gcra.ts';
+import { CountedWindows } from './counted-windows.ts';
+import type { Gcra } from './gcra.ts';
 import type { Limiter } from './limiter.ts';
 import type { QuotaWindow } from './options.ts';
 
@@ -19,23 +20,29 @@ type Measured = Pick<Limiter, 'meters'>;
  */
 export class ClientShare {
   readonly share: number;
-  readonly #windows: readonly { readonly counts: QuotaWindow['counts']; readonly gcra: Gcra }[];
+  readonly #windows: readonly QuotaWindow[];
+  readonly #counted: CountedWindows;
+  #gcras: readonly Gcra[] | undefined = undefined;
   /** By the name of the meter. A credential has few. */
-  readonly #taken = new Map<string, Taken>();
+  readonly #taken: Map<string, Taken>;
 
-  constructor(share: number, windows: readonly QuotaWindow[]) {
+  /** `before`: the share that this one replaces. What was used of it stays used. */
+  constructor(share: number, windows: readonly QuotaWindow[], before?: ClientShare) {
     this.share = share;
-    this.#windows = windows.map(({ limit, periodMs, burst, counts }) => ({
-      counts,
-      gcra: new Gcra({ limit: limit * share, periodMs, burst: burstOf(limit, burst, periodMs, share) }),
-    }));
+    this.#counted = before === undefined ? new CountedWindows() : before.#counted;
+    this.#taken = before === undefined ? new Map<string, Taken>() : before.#taken;
+    this.#windows = windows.map((window) => {
+      const { burst, limit, periodMs } = window;
+      return { ...window, limit: limit * share, burst: burstOf(limit, burst, periodMs, share) };
+    });
   }
 
   /** When the client may send a call, at `now` or later. */
   readyAt(limiters: readonly Measured[], cost: number, now: number): number {
     let at = now;
-    for (const { counts, gcra } of this.#windows)
+    this.#eachWindow(now, (gcra, counts) => {
       at = Math.max(at, gcra.readyAt(0, unitsOf(counts, cost), now));
+    });
     this.#eachMeter(limiters, (key, meter) => {
       const taken = this.#takenOf(key, now);
       if (taken === undefined || meter.limit === undefined) return;
@@ -45,7 +52,7 @@ export class ClientShare {
   }
 
   take(limiters: readonly Measured[], cost: number, now: number): void {
-    for (const { counts, gcra } of this.#windows) gcra.take(unitsOf(counts, cost), now);
+    this.#eachWindow(now, (gcra, counts) => gcra.take(unitsOf(counts, cost), now));
     this.#eachMeter(limiters, (key, meter) => {
       const fullMs = meter.fullMs(now);
       if (fullMs === undefined) return;
@@ -57,14 +64,20 @@ export class ClientShare {
 
   /** A call that was taken at `at` for `cost` has cost `actual`; 0 if nothing of it reached the upstream. */
   correct(limiters: readonly Measured[], { at, cost, actual }: Correction, now: number): void {
-    for (const { counts, gcra } of this.#windows)
-      gcra.correct(unitsOf(counts, cost), actual === 0 ? 0 : unitsOf(counts, actual));
+    this.#eachWindow(now, (gcra, counts) =>
+      gcra.correct(unitsOf(counts, cost), actual === 0 ? 0 : unitsOf(counts, actual)),
+    );
     this.#eachMeter(limiters, (key, meter) => {
       const taken = this.#takenOf(key, now);
       if (taken === undefined || taken.since > at) return;
       const less = unitsOf(meter.unit, cost) - (actual === 0 ? 0 : unitsOf(meter.unit, actual));
       taken.units = Math.max(0, taken.units - less);
     });
+  }
+
+  #eachWindow(now: number, act: (gcra: Gcra, counts: QuotaWindow['counts']) => void): void {
+    this.#gcras ??= this.#counted.follow(this.#windows, now);
+    for (const [i, gcra] of this.#gcras.entries()) act(gcra, (this.#windows[i] as QuotaWindow).counts);
   }
 
   #eachMeter(

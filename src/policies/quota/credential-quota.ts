@@ -17,7 +17,6 @@ import { farFacts, type QuotaFacts } from './quota-memory.ts';
 import { namedScope } from './scope.ts';
 import type { LearnedUnits } from './shared-credential.ts';
 import { SharedLimits } from './shared-limits.ts';
-import type { TokenSource } from './token-source.ts';
 import type { Throughput } from './throughput.ts';
 import { ScopedLimiter } from './scoped-limiter.ts';
 
@@ -52,7 +51,7 @@ export interface CredentialReplicas {
 }
 
 export interface CredentialQuotaDeps
-  extends Pick<LimiterOptions, 'onChange' | 'random' | 'served' | 'tokensOf'> {
+  extends Pick<LimiterOptions, 'onChange' | 'random' | 'served' | 'sources'> {
   readonly replicas?: CredentialReplicas | undefined;
 }
 
@@ -76,7 +75,8 @@ export class CredentialQuota {
   readonly #shares = new Map<string, ClientShare>();
   readonly #random: Random;
   readonly #served: Throughput;
-  readonly #tokensOf: ((window: QuotaWindow) => TokenSource) | undefined;
+  readonly #sources: LimiterOptions['sources'];
+  #windows: readonly QuotaWindow[];
   readonly #replicas: CredentialReplicas | undefined;
   readonly #onChange: (() => void) | undefined;
   #whole: Limiter;
@@ -88,13 +88,14 @@ export class CredentialQuota {
 
   constructor(
     options: CredentialQuotaOptions,
-    { onChange, random, replicas, served, tokensOf }: CredentialQuotaDeps,
+    { onChange, random, replicas, served, sources }: CredentialQuotaDeps,
   ) {
     this.#onChange = onChange;
     this.#options = options;
     this.#random = random;
     this.#served = served;
-    this.#tokensOf = tokensOf;
+    this.#sources = sources;
+    this.#windows = options.windows;
     this.#replicas = replicas;
     this.#whole = this.#newLimiter(WHOLE);
   }
@@ -137,14 +138,22 @@ export class CredentialQuota {
     return new ScopedLimiter(shape, this.#whole, this.#parts.get(shape, PLAINLY), false);
   }
 
-  /** Undefined for a client without a share of its own. A changed share begins again. */
+  /** Undefined for a client without a share of its own. */
   #shareOf(client: string): ClientShare | undefined {
     const share = this.#options.shareOf?.(client);
     if (share === undefined) return undefined;
     let known = this.#shares.get(client);
     if (known?.share !== share)
-      this.#shares.set(client, (known = new ClientShare(share, this.#options.windows)));
+      this.#shares.set(client, (known = new ClientShare(share, this.#windows, known)));
     return known;
+  }
+
+  /** The configured windows change. What was learned stays, and what was used of the same windows. */
+  follow(windows: readonly QuotaWindow[]): void {
+    this.#windows = windows;
+    this.#whole.follow(windows);
+    for (const [client, before] of this.#shares)
+      this.#shares.set(client, new ClientShare(before.share, windows, before));
   }
 
   /** Call for a reply that was no refusal. */
@@ -291,13 +300,13 @@ export class CredentialQuota {
   }
 
   #newLimiter(of: string): Limiter {
-    const { scope, windows } = this.#options;
+    const { scope } = this.#options;
     const whole = of === WHOLE;
     return new Limiter({
-      windows: whole ? windows : [],
+      windows: whole ? this.#windows : [],
       random: this.#random,
       served: this.#served,
-      tokensOf: this.#tokensOf,
+      sources: this.#sources,
       whole: whole && scope !== 'credential',
       // Each call and each result concerns the whole credential too.
       onChange: whole ? this.#onChange : undefined,

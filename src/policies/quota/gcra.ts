@@ -27,21 +27,39 @@ export function burstOf({ limit, periodMs, burst }: Rate): number {
  * A cost above the burst counts as the burst. Otherwise one call could block the window for years.
  */
 export class Gcra implements TokenSource<void> {
-  readonly burst: number;
-  readonly #intervalMs: number;
-  readonly #limit: number;
-  readonly #periodMs: number;
+  #burst = 1;
+  #intervalMs = 0;
+  #limit = 0;
+  #periodMs = 0;
   #tat = -Infinity;
   /** Units taken in the latest two periods, for `remaining`. */
   #period = -Infinity;
   #used = 0;
   #usedBefore = 0;
 
-  constructor({ limit, periodMs, burst }: Rate) {
+  constructor(rate: Rate) {
+    this.#set(rate);
+  }
+
+  get burst(): number {
+    return this.#burst;
+  }
+
+  #set({ limit, periodMs, burst }: Rate): void {
     const spread = burst === undefined && periodMs <= SPREAD_PERIOD_MS;
-    this.burst = burstOf({ limit, periodMs, burst });
-    this.#intervalMs = periodMs / (spread ? limit - this.burst + 1 : limit);
+    this.#burst = burstOf({ limit, periodMs, burst });
+    this.#intervalMs = periodMs / (spread ? limit - this.#burst + 1 : limit);
     [this.#limit, this.#periodMs] = [limit, periodMs];
+  }
+
+  /** The limit or the burst changes. Used units that time has not refilled stay used, up to a full burst of the new rate. */
+  follow(rate: Rate, now: number): void {
+    const { units } = this.debt(now);
+    const intervalMs = this.#intervalMs;
+    const burst = this.#burst;
+    this.#set(rate);
+    if (intervalMs === this.#intervalMs && burst === this.#burst) return;
+    this.#tat = now + Math.min(units, this.#burst) * this.#intervalMs;
   }
 
   /** When `units` may pass after `ahead` units. More than a burst waits for a full burst. */
@@ -77,13 +95,18 @@ export class Gcra implements TokenSource<void> {
     return Math.max(0, Math.min(this.#limit, this.#limit - this.#used - this.#usedBefore * share));
   }
 
-  /** Units were used before: the full burst is available in `ms`. More than a full burst cannot be owed. */
-  owe(ms: number, now: number): void {
-    const owedMs = Math.min(ms, this.burst * this.#intervalMs);
-    if (owedMs <= 0) return;
-    this.#tat = Math.max(this.#tat, now + owedMs);
+  debt(now: number): { ms: number; units: number } {
+    const ms = this.resetMs(now);
+    return { ms, units: ms / this.#intervalMs };
+  }
+
+  /** `units` were used before. More than a full burst cannot be owed. */
+  owe(units: number, now: number): void {
+    const owed = Math.min(units, this.burst);
+    if (owed <= 0) return;
+    this.#tat = Math.max(this.#tat, now + owed * this.#intervalMs);
     this.#roll(now);
-    this.#used = Math.max(this.#used, owedMs / this.#intervalMs);
+    this.#used = Math.max(this.#used, owed);
   }
 
   /** Milliseconds until the full burst is available. */

@@ -4,9 +4,11 @@ import { FlowMeter } from './flow-meter.ts';
 import { type Throttling, Cooldown } from './cooldown.ts';
 import { ALONE, type Replicas } from './cooldown-report.ts';
 import { Gcra } from './gcra.ts';
-import type { TokenSource } from './token-source.ts';
+import { isSameWindow } from './counted-windows.ts';
+import type { TokenSource, TokenSources } from './token-source.ts';
 import type { Meter } from './meter.ts';
 import type { QuotaWindow } from './options.ts';
+import type { Debt } from './quota-memory.ts';
 import { ProbeTimes } from './probe-times.ts';
 import type { Throughput } from './throughput.ts';
 import type { LearnedUnits } from './shared-credential.ts';
@@ -20,7 +22,7 @@ const MOST_METERS = 8;
 /** Learned limits are forgotten after this many replies in a row without quota headers. */
 const FORGOTTEN_AFTER = 20;
 
-interface Window extends Pick<QuotaWindow, 'name' | 'limit' | 'counts'> {
+interface Window extends Pick<QuotaWindow, 'name' | 'limit' | 'periodMs' | 'counts'> {
   readonly tokens: TokenSource;
 }
 
@@ -34,6 +36,8 @@ export class Reservation {
   readonly probe: boolean;
   /** The attempt tests meters that say that nothing is left. */
   readonly testsMeters: boolean;
+  /** The windows that the tokens are of. A reload may change those of the limiter. */
+  readonly windows: readonly Window[];
   /** By window, if units are leased; undefined otherwise. */
   readonly receipts: readonly unknown[] | undefined;
   /** When the attempt left; undefined before. */
@@ -44,13 +48,20 @@ export class Reservation {
   constructor(
     limiter: Limiter,
     at: number,
-    { cost, probe, testsMeters, receipts }: Pick<Reservation, 'cost' | 'probe' | 'testsMeters' | 'receipts'>,
+    {
+      cost,
+      probe,
+      testsMeters,
+      windows,
+      receipts,
+    }: Pick<Reservation, 'cost' | 'probe' | 'testsMeters' | 'windows' | 'receipts'>,
   ) {
     this.limiter = limiter;
     this.at = at;
     this.cost = cost;
     this.probe = probe;
     this.testsMeters = testsMeters;
+    this.windows = windows;
     this.receipts = receipts;
   }
 
@@ -80,7 +91,7 @@ export interface LimiterOptions {
   /** The limiter is for all scopes of a credential. */
   readonly whole: boolean;
   /** The units of the windows; undefined: counted here. */
-  readonly tokensOf?: ((window: QuotaWindow) => TokenSource) | undefined;
+  readonly sources?: TokenSources | undefined;
   /** The replicas that share the cooldown; undefined: none. */
   readonly replicas?: Replicas | undefined;
   /** Called when a call takes units, and for each result: what a later process is to know has changed. */
@@ -92,9 +103,8 @@ export interface LimiterOptions {
 /** Limits calls of one credential, or of one scope of it: by the strictest of its windows, its learned meters and its cooldown. */
 export class Limiter {
   readonly cooldown: Cooldown;
-  readonly #windows: readonly Window[];
-  /** Units of its windows are leased, so they come only to calls that say that they wait (`wanted`). */
-  readonly isLeased: boolean;
+  readonly #sources: TokenSources;
+  #windows: readonly Window[];
   /** A list and not a map: there are few, and each attempt asks them all several times. */
   #meters: Meter[] = [];
   /** Meters that a test proved wrong. They count again after a refusal. */
@@ -119,7 +129,7 @@ export class Limiter {
     random,
     served,
     whole,
-    tokensOf,
+    sources = (all) => all.map((window) => new Gcra(window)),
     replicas,
     onChange,
     unitsOf: learned,
@@ -128,12 +138,26 @@ export class Limiter {
     this.#unitsOf = learned;
     this.#replicas = replicas ?? ALONE;
     this.cooldown = new Cooldown(random, served, whole, replicas);
-    this.isLeased = tokensOf !== undefined && windows.length > 0;
-    this.#windows = windows.map((window) => {
-      const { counts, limit, name } = window;
-      const tokens = tokensOf?.(window) ?? new Gcra(window);
-      return { name, limit: Math.max(limit, tokens.burst), counts, tokens };
+    this.#sources = sources;
+    this.#windows = this.#sourced(windows);
+  }
+
+  #sourced(windows: readonly QuotaWindow[]): readonly Window[] {
+    const sources = this.#sources(windows);
+    return windows.map(({ counts, limit, name, periodMs }, i) => {
+      const tokens = sources[i] as TokenSource;
+      return { name, limit: Math.max(limit, tokens.burst), periodMs, counts, tokens };
     });
+  }
+
+  /** The configured windows change. What was learned stays. */
+  follow(windows: readonly QuotaWindow[]): void {
+    this.#windows = this.#sourced(windows);
+  }
+
+  /** Units of its windows are leased, so they come only to calls that say that they wait (`wanted`). */
+  get isLeased(): boolean {
+    return this.#windows[0]?.tokens.wanted !== undefined;
   }
 
   /** The number of calls admitted so far. */
@@ -204,7 +228,8 @@ export class Limiter {
     this.#admitted++;
     this.#onChange?.();
     const probe = this.cooldown.admit(now, uncovered);
-    return new Reservation(this, now, { cost, probe, testsMeters: tests, receipts });
+    const windows = this.#windows;
+    return new Reservation(this, now, { cost, probe, testsMeters: tests, windows, receipts });
   }
 
   /** How many calls wait, and the cost of the first of them. */
@@ -239,7 +264,7 @@ export class Limiter {
   /** Call if nothing of the attempt reached the upstream. */
   refund(reservation: Reservation, now: number): void {
     this.#onChange?.();
-    for (const [i, { counts, tokens }] of this.#windows.entries())
+    for (const [i, { counts, tokens }] of reservation.windows.entries())
       tokens.refund(unitsOf(counts, reservation.cost), reservation.receipts?.[i]);
     for (const meter of this.#meters)
       meter.refund(unitsOf(meter.unit, reservation.cost), reservation.at, reservation.sentAt);
@@ -249,9 +274,9 @@ export class Limiter {
   }
 
   /** Call when the reply of an attempt that left has stated its real cost. */
-  correct({ at, cost, sentAt }: Reservation, actual: number, now: number): void {
+  correct({ at, cost, sentAt, windows }: Reservation, actual: number, now: number): void {
     this.#onChange?.();
-    for (const { counts, tokens } of this.#windows) if (counts === 'cost') tokens.correct(cost, actual);
+    for (const { counts, tokens } of windows) if (counts === 'cost') tokens.correct(cost, actual);
     const times = { takenAt: at, leftAt: sentAt ?? now };
     for (const meter of this.#meters) if (meter.unit === 'cost') meter.correct(cost, actual, times, now);
   }
@@ -270,14 +295,18 @@ export class Limiter {
     this.#lastReplyAt = repliedAt;
   }
 
-  /** Milliseconds until all units are available, by window. */
-  debts(now: number): readonly number[] {
-    return this.#windows.map(({ tokens }) => tokens.resetMs(now));
+  /** The used units of the windows that are counted here. */
+  debts(now: number): readonly Debt[] {
+    return this.#windows.flatMap(({ counts, periodMs, tokens }) => {
+      const debt = tokens.debt?.(now);
+      return debt === undefined ? [] : { counts, periodMs, ...debt };
+    });
   }
 
-  /** Units of the windows that an earlier process has used; see `debts`. */
-  owe(debts: readonly number[], now: number): void {
-    for (const [i, { tokens }] of this.#windows.entries()) tokens.owe?.(debts[i] ?? 0, now);
+  /** Units of the windows that an earlier process has used. */
+  owe(debts: readonly Debt[], now: number): void {
+    for (const window of this.#windows)
+      for (const debt of debts) if (isSameWindow(debt, window)) window.tokens.owe?.(debt.units, now);
   }
 
   /** The limits that the upstream has stated, with a known reset. */

@@ -25,6 +25,10 @@ export interface CostOptions {
   readonly reply: CostParts;
 }
 
+/** The options that a learned limit depends on. One that was learned with others does not count. */
+export const learningOf = ({ credentialHeaders, formats, learn, scope }: QuotaOptions): string =>
+  JSON.stringify({ credentialHeaders, formats, learn, scope });
+
 export interface QuotaOptions {
   /** `shadow` lets every call pass and reports those that would wait. `off` neither waits nor learns. */
   readonly mode: 'on' | 'shadow' | 'off';

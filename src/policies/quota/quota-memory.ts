@@ -1,12 +1,19 @@
 import { aged, reportsOf, type Report, type ScopeReports } from './cooldown-report.ts';
+import type { QuotaWindow } from './options.ts';
+
+/** Used units of a configured window. */
+export interface Debt extends Pick<QuotaWindow, 'counts' | 'periodMs'> {
+  /** Milliseconds until time has refilled them. */
+  readonly ms: number;
+  readonly units: number;
+}
 
 /**
  * The facts about the quota of one credential that a later process needs: those that end in more than a minute. A restart costs
  * little of a shorter one. Times are milliseconds from the moment at which the facts were collected.
  */
 export interface QuotaFacts {
-  /** By configured window: until all its units are available. 0: soon. */
-  readonly debts: readonly number[];
+  readonly debts: readonly Debt[];
   /** Cooldowns, and limits that the upstream has stated. */
   readonly reports: ScopeReports;
   /** The scopes that the upstream has named, by the shape of a call. */
@@ -48,13 +55,16 @@ function lastsMs(report: Report): number {
 
 /** Milliseconds until nothing of the facts counts any more; 0 if nothing does. */
 const factsLastMs = ({ debts, reports }: QuotaFacts): number =>
-  [...debts, ...reports.map(([, report]) => lastsMs(report))].reduce((most, ms) => Math.max(most, ms), 0);
+  [...debts.map(({ ms }) => ms), ...reports.map(([, report]) => lastsMs(report))].reduce(
+    (most, ms) => Math.max(most, ms),
+    0,
+  );
 
 /** The facts that end in more than a minute; undefined if there are none. */
 export function farFacts({ debts, reports, scopes }: QuotaFacts): QuotaFacts | undefined {
   const far = reports.filter(([, report]) => lastsMs(report) > FAR_MS).slice(0, MOST_REPORTS);
-  const farDebts = debts.map((ms) => (ms > FAR_MS ? Math.ceil(ms) : 0));
-  if (far.length === 0 && farDebts.every((ms) => ms === 0)) return undefined;
+  const farDebts = debts.filter(({ ms }) => ms > FAR_MS);
+  if (far.length === 0 && farDebts.length === 0) return undefined;
   const named = new Set(far.map(([scope]) => scope));
   return { debts: farDebts, reports: far, scopes: scopes.filter(([, scope]) => named.has(scope)) };
 }
@@ -65,7 +75,10 @@ export function agedFacts(parsed: unknown, ageMs: number): QuotaFacts | undefine
   const { debts, reports, scopes } = parsed as Record<string, unknown>;
   if (!Array.isArray(debts) || !Array.isArray(scopes)) return undefined;
   const facts: QuotaFacts = {
-    debts: debts.slice(0, MOST_WINDOWS).map((ms: unknown) => (isDebt(ms) ? Math.max(0, ms - ageMs) : 0)),
+    debts: debts
+      .slice(0, MOST_WINDOWS)
+      .filter(isDebt)
+      .map((debt) => agedDebt(debt, ageMs)),
     reports: reportsOf(reports)
       .map(([scope, report]) => [scope, aged(report, ageMs)] as const)
       .filter(([, report]) => lastsMs(report) > 0),
@@ -74,7 +87,19 @@ export function agedFacts(parsed: unknown, ageMs: number): QuotaFacts | undefine
   return factsLastMs(facts) > 0 ? facts : undefined;
 }
 
-const isDebt = (ms: unknown): ms is number => typeof ms === 'number' && Number.isFinite(ms);
+function isDebt(value: unknown): value is Debt {
+  if (typeof value !== 'object' || value === null) return false;
+  const { counts, ms, periodMs, units } = value as Record<string, unknown>;
+  return (
+    (counts === 'calls' || counts === 'cost') &&
+    [ms, periodMs, units].every((one) => typeof one === 'number' && one >= 0 && Number.isFinite(one))
+  );
+}
+
+function agedDebt(debt: Debt, ageMs: number): Debt {
+  const ms = Math.max(0, debt.ms - ageMs);
+  return { ...debt, ms, units: debt.ms > 0 ? (debt.units * ms) / debt.ms : 0 };
+}
 
 const isName = (value: unknown): boolean => typeof value === 'string' && value.length <= LONGEST_NAME;
 

@@ -7,16 +7,13 @@ import { FairQueue, type Turn } from '../../runtime/fair-queue.ts';
 import type { CallReservation } from './call-reservation.ts';
 import type { CredentialQuota } from './credential-quota.ts';
 import type { Demand } from './demand.ts';
+import type { QuotaOptions } from './options.ts';
 import { TOLERANCE_MS } from './meter.ts';
 import { FIRST, QueueScan } from './queue-scan.ts';
 import type { Ahead, ScopedLimiter } from './scoped-limiter.ts';
 
 export interface QuotaQueueOptions {
   readonly clock: Clock;
-  /** The most calls that may wait. */
-  readonly capacity: number;
-  /** The longest wait; the call's deadline is a second limit. */
-  readonly waitMs: number;
   readonly draining: () => boolean;
   /** Requests the lease for the probes of a cooldown. The queue is pumped when there is an answer, after 50 ms at most. */
   readonly requestLease?: ((scope: string) => void) | undefined;
@@ -60,16 +57,22 @@ export interface QuotaReadiness {
 export class QuotaQueue {
   readonly quota: CredentialQuota;
   readonly #options: QuotaQueueOptions;
+  #waitMs: number;
   readonly #queue: FairQueue<Waiter>;
   #timer: Timer | undefined;
   /** Limits whose units are leased know of calls that wait. */
   #wants = false;
 
-  constructor(quota: CredentialQuota, options: QuotaQueueOptions) {
+  constructor(
+    quota: CredentialQuota,
+    { queue: capacity, waitMs }: Pick<QuotaOptions, 'queue' | 'waitMs'>,
+    options: QuotaQueueOptions,
+  ) {
     this.quota = quota;
     this.#options = options;
+    this.#waitMs = waitMs;
     this.#queue = new FairQueue({
-      capacity: options.capacity,
+      capacity,
       order: 'oldest',
       costOf: ({ cost }) => cost,
       evict: ({ refuse, shape }) => refuse(this.#refusal(FULL, this.quota.limiterFor(shape), SECOND, 1)),
@@ -78,6 +81,14 @@ export class QuotaQueue {
 
   get size(): number {
     return this.#queue.size;
+  }
+
+  /** The configuration changes. Calls that wait leave by the new windows, and wait no longer than they could before. */
+  follow({ queue, waitMs, windows }: Pick<QuotaOptions, 'queue' | 'waitMs' | 'windows'>): void {
+    this.#queue.capacity = queue;
+    this.#waitMs = waitMs;
+    this.quota.follow(windows);
+    this.sweep(this.#options.clock.now());
   }
 
   /** True if the queue is empty and two more calls could leave at once. */
@@ -107,7 +118,8 @@ export class QuotaQueue {
     { shape, cost }: Demand,
     again: boolean,
   ): CallReservation | Promise<CallReservation> {
-    const { clock, draining, waitMs } = this.#options;
+    const { clock, draining } = this.#options;
+    const waitMs = this.#waitMs;
     const now = clock.now();
     const client = call.identity?.clientName;
     const limiter = this.quota.limiterFor(shape, client);

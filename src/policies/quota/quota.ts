@@ -7,10 +7,11 @@ import type { Call } from '../../proxy/call.ts';
 import type { CooldownCause } from '../../proxy/events.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
+import { CountedCredentials } from './counted-windows.ts';
 import { CredentialQuota, type SeenReply } from './credential-quota.ts';
 import type { Limiter } from './limiter.ts';
 import { QuotaQueue, type QuotaReadiness } from './quota-queue.ts';
-import type { QuotaOptions, QuotaWindow } from './options.ts';
+import type { QuotaOptions } from './options.ts';
 import { type Demand, demandOf } from './demand.ts';
 import { throttlingOf } from './throttling.ts';
 import type { Seer } from './cooldown.ts';
@@ -18,6 +19,7 @@ import type { CredentialMemory, QuotaMemory } from './quota-memory.ts';
 import type { SharedCredential } from './shared-credential.ts';
 import { SharedCooldowns } from './shared-cooldowns.ts';
 import { Throughput } from './throughput.ts';
+import type { TokenSources } from './token-source.ts';
 
 /** A cooldown that starts. */
 export interface CooldownStart {
@@ -38,6 +40,8 @@ export interface QuotaDeps {
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
   /** Called when a cooldown starts. `seenBy`: the process that has seen the refusals. */
   readonly onCooldown: (start: CooldownStart, seenBy: Seer) => void;
+  /** The units that were used by an earlier quota of the same credentials, and will be by this one; undefined: none were. */
+  readonly counted?: CountedCredentials | undefined;
   /** The state that replicas share, for the text that identifies a credential; undefined: each process is alone. */
   readonly shared?: ((credential: string) => SharedCredential) | undefined;
   /** The memory over a restart; undefined: nothing is remembered. */
@@ -73,7 +77,8 @@ const NO_READINGS: readonly QuotaReading[] = [];
 
 /** The quotas of an upstream, with a queue for each credential that has a known quota. */
 export class Quota {
-  readonly options: QuotaOptions;
+  #options: QuotaOptions;
+  readonly #counted: CountedCredentials;
   readonly #deps: QuotaDeps;
   readonly #read: QuotaReader;
   /** `max` would reserve 25 KB at once, and most upstreams have few credentials. */
@@ -95,9 +100,20 @@ export class Quota {
   #served = new Throughput();
 
   constructor(options: QuotaOptions, deps: QuotaDeps) {
-    this.options = options;
+    this.#options = options;
+    this.#counted = deps.counted ?? new CountedCredentials();
     this.#deps = deps;
     this.#read = quotaReader(options.formats);
+  }
+
+  get options(): QuotaOptions {
+    return this.#options;
+  }
+
+  /** The options change, but for those that `learningOf` names. Nothing is forgotten, and calls that wait keep their places. */
+  follow(options: QuotaOptions): void {
+    this.#options = options;
+    for (const queue of this.#all()) queue.follow(options);
   }
 
   /**
@@ -211,11 +227,9 @@ export class Quota {
 
   #newQueue(headers: RawHeaders, credential: string): QuotaQueue {
     const { clock, draining, random, shareOf } = this.#deps;
-    const { queue: capacity, waitMs } = this.options;
     const secret = this.#secretOf(headers);
     const shared = this.#deps.shared?.(secret);
     const cooldowns = shared && this.#sharedCooldowns(shared, credential, () => queue);
-    const tokensOf = shared && ((window: QuotaWindow) => shared.tokens(window, () => queue.pump()));
     const memory = this.#deps.memory?.of(secret);
     const facts = () => quota.facts(clock.now());
     const quota: CredentialQuota = new CredentialQuota(
@@ -223,17 +237,22 @@ export class Quota {
       {
         random,
         served: this.#takeServed(),
-        tokensOf,
+        sources: this.#sourcesFor(credential, shared),
         replicas: cooldowns,
         onChange: memory && (() => memory.changed(facts)),
       },
     );
     const requestLease = cooldowns && ((scope: string) => cooldowns.requestLease(scope));
-    const queue: QuotaQueue = new QuotaQueue(quota, { clock, capacity, waitMs, draining, requestLease });
+    const queue: QuotaQueue = new QuotaQueue(quota, this.options, { clock, draining, requestLease });
     if (cooldowns !== undefined) this.#sharing.set(queue, cooldowns);
     cooldowns?.start();
     if (memory !== undefined) this.#recall(credential, quota, memory);
     return queue;
+  }
+
+  #sourcesFor(credential: string, shared: SharedCredential | undefined): TokenSources {
+    if (shared !== undefined) return shared.tokens;
+    return (windows) => this.#counted.of(credential).follow(windows, this.#deps.clock.now());
   }
 
   #sharedCooldowns(shared: SharedCredential, credential: string, queue: () => QuotaQueue): SharedCooldowns {
@@ -260,6 +279,7 @@ export class Quota {
 
   /** For an operator: forgets learned limits and used tokens. Queued calls leave as the configured windows allow. */
   reset(): void {
+    this.#counted.clear();
     for (const queue of this.#all()) {
       queue.quota.reset();
       this.#sharing.get(queue)?.clear();
@@ -268,7 +288,7 @@ export class Quota {
     this.#deps.memory?.clear();
   }
 
-  /** A reload has removed the upstream, or changed the options of its quota. Calls that run end as they have begun. */
+  /** A reload has removed the upstream, or changed what is learned. Calls that run end as they have begun. */
   dropped(): void {
     for (const queue of this.#queues.values()) this.#sharing.get(queue)?.stop();
   }

@@ -52,6 +52,7 @@ export class SharedCooldowns implements CredentialReplicas {
   readonly #listener: CredentialListener = {
     heard: (text) => this.#apply(reportsOf(parsedJson(text))),
     lost: () => this.#keep(),
+    pump: () => this.#deps.pump(),
   };
 
   constructor(shared: SharedCredential, deps: SharedCooldownsDeps) {
@@ -98,7 +99,7 @@ export class SharedCooldowns implements CredentialReplicas {
   }
 
   unitsOf(scope: string, limit: MeterKey): LearnedUnits {
-    return this.#shared.learned(nameOf(scope, limit), this.#deps.pump);
+    return this.#shared.learned(nameOf(scope, limit));
   }
 
   /** An operator has reset the quota. */

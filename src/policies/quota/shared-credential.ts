@@ -24,7 +24,7 @@ export interface SharedCredential {
   keep(text: string, ms: number): void;
   /** Informs the other replicas. The text may be lost. */
   tell(text: string): void;
-  /** Receives the texts of the others. `lost`: what was kept is lost, or could not be kept for a time. */
+  /** Receives the texts of the others, and hears of units. `lost`: what was kept is lost, or could not be kept for a time. */
   listen(listener: CredentialListener): void;
   /** Ends `listen`. */
   unlisten(listener: CredentialListener): void;
@@ -32,7 +32,7 @@ export interface SharedCredential {
   claim(name: string, ms: number): Promise<number | undefined>;
   release(name: string): void;
   /** The units of the learned limit `name`. */
-  learned(name: string, wake: () => void): LearnedUnits;
+  learned(name: string): LearnedUnits;
 }
 
 /** A limit that the upstream has stated. */
@@ -72,4 +72,6 @@ export interface LearnedUnits {
 export interface CredentialListener {
   heard(text: string): void;
   lost(): void;
+  /** Calls that wait may have got units. */
+  pump(): void;
 }

@@ -16,11 +16,13 @@ export interface TokenSource<Receipt = unknown> {
   remaining(now: number): number;
   /** Milliseconds until all units are available. */
   resetMs(now: number): number;
-  /** Only where units are counted in this process: used ones were used before, and all are available in `ms`. */
-  owe?(ms: number, now: number): void;
+  /** Only where units are counted in this process: used ones that time has not refilled, and milliseconds until it has. */
+  debt?(now: number): { readonly ms: number; readonly units: number };
+  /** Only where units are counted in this process: so many were used before. */
+  owe?(units: number, now: number): void;
   /** Only where units are leased: those that all waiting calls need, and those of the first of them. */
   wanted?(units: number, first: number): void;
 }
 
-/** Makes the source of a window for one credential. `wake`: waiting calls may have got units. */
-export type TokenSources = (window: QuotaWindow, wake: () => void) => TokenSource;
+/** Gives the sources of windows of one credential, in their order. */
+export type TokenSources = (windows: readonly QuotaWindow[]) => readonly TokenSource[];
