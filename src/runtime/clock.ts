@@ -127,9 +127,6 @@ function startTimer(ms: number, listener: TimerListener): Timer {
   return timers.start(ms, listener);
 }
 
-/** Node's timers may fire this much too early. */
-const EARLY_MS = 1;
-
 /** The timers of Node, or of a test. */
 export interface TimerHost {
   setTimeout(callback: () => void, ms: number): NodeJS.Timeout;
@@ -175,7 +172,8 @@ export class Timers {
     this.#host.clearTimeout(this.#timeout);
     this.#wakesAt = at;
     this.#stalls = this.#time.stalls;
-    this.#timeout = this.#host.setTimeout(this.#wake, Math.min(at - now, MAX_TIMER_MS));
+    // Node cuts off the fraction.
+    this.#timeout = this.#host.setTimeout(this.#wake, Math.min(Math.ceil(at - now), MAX_TIMER_MS));
   }
 
   readonly #wake = (): void => {
@@ -194,10 +192,10 @@ export class Timers {
     }
   };
 
-  /** Removes the next timer that is due. */
+  /** Removes the next timer that is due. Node can be too early, and then a listener that asks for the time would wait again. */
   #next(now: number): SystemTimer | undefined {
     const { first } = this.#queue;
-    if (first === undefined || first.dueAt - now > EARLY_MS) return undefined;
+    if (first === undefined || first.dueAt > now) return undefined;
     this.#queue.remove(first);
     return first;
   }

@@ -56,7 +56,9 @@ describe('timers share one timer of Node', () => {
       due.callback();
     };
     const turn = () => immediates.splice(0).forEach((callback) => callback());
-    return { timers: new Timers(time, node), advance, turn, started, held: () => set?.held };
+    /** Node fires its timer now, which may be too early. */
+    const fire = () => set?.callback();
+    return { timers: new Timers(time, node), advance, fire, turn, started, held: () => set?.held };
   }
 
   test('each fires at its time, in order', () => {
@@ -120,6 +122,17 @@ describe('timers share one timer of Node', () => {
     expect(started).toEqual([2 ** 31 - 1]);
   });
 
+  test('if Node is too early, the rest is waited: a listener is not called before its time', () => {
+    const { timers, advance, fire, started } = host();
+    const fired: string[] = [];
+    timers.start(10.5, () => fired.push('timer'));
+    advance(9.75);
+    fire();
+    expect(fired).toEqual([]);
+    advance(1);
+    expect([fired, started]).toEqual([['timer'], [11, 1]]);
+  });
+
   test('a time that is no number is over at once, and stops no other timer', () => {
     const { timers, advance } = host();
     const fired: string[] = [];
@@ -143,6 +156,25 @@ describe('timers share one timer of Node', () => {
     advance(100);
     expect(fired).toEqual(['later']);
   });
+});
+
+test('a listener that waits for the rest of its time is called once', async () => {
+  let calls = 0;
+  const ends = [0.3, 1, 1.5, 2.7, 3.2, 4.9, 5].map(
+    (ms) =>
+      new Promise<void>((resolve) => {
+        const end = systemClock.now() + ms;
+        const look = () => {
+          calls++;
+          const left = end - systemClock.now();
+          if (left > 0) systemClock.timer(left, look);
+          else resolve();
+        };
+        systemClock.timer(ms, look);
+      }),
+  );
+  await Promise.all(ends);
+  expect(calls).toBe(ends.length);
 });
 
 test('the time stands still while one callback of the event loop runs', async () => {
