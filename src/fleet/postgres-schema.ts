@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { SEEN_MS } from './engine.ts';
 import { AHEAD_MS, HOLD_MS } from './ledger.ts';
 import { EXACT } from './plan.ts';
@@ -5,11 +6,7 @@ import { EXACT } from './plan.ts';
 /** Replicas that start together must not create the same objects at once. The number is arbitrary. */
 const LOCK = 7_316_442_081;
 
-/**
- * The tables, and `lease` in PL/pgSQL. `at`: the time in ms; null for the server's clock. `prefix`: the fleet.
- * Each statement may run again.
- */
-export const SCHEMA = `
+const TABLES = `
 SELECT pg_advisory_xact_lock(${LOCK});
 CREATE TABLE IF NOT EXISTS breakwater_fleet_window (
   key text PRIMARY KEY,
@@ -30,10 +27,14 @@ CREATE TABLE IF NOT EXISTS breakwater_fleet_fact (
   ends_at double precision NOT NULL
 );
 CREATE INDEX IF NOT EXISTS breakwater_fleet_fact_ends_at ON breakwater_fleet_fact (ends_at);
-CREATE OR REPLACE FUNCTION breakwater_fleet_now(at double precision) RETURNS double precision LANGUAGE sql VOLATILE AS $$
+`;
+
+/** `lease` in PL/pgSQL, and the rest. `at`: the time in ms; null for the server's clock. `_VERSION`: see `VERSION`. */
+const FUNCTIONS = `
+CREATE OR REPLACE FUNCTION breakwater_fleet_now_VERSION(at double precision) RETURNS double precision LANGUAGE sql VOLATILE AS $$
   SELECT coalesce(at, extract(epoch FROM clock_timestamp()) * 1000)::double precision
 $$;
-CREATE OR REPLACE FUNCTION breakwater_fleet_lease(
+CREATE OR REPLACE FUNCTION breakwater_fleet_lease_VERSION(
   at double precision, named text, step double precision, burst double precision, want double precision,
   need double precision, owed double precision, units double precision, back double precision,
   known_version bigint, known_tat double precision,
@@ -45,7 +46,7 @@ DECLARE
 BEGIN
   INSERT INTO breakwater_fleet_window VALUES (named, 0, 0, 0) ON CONFLICT DO NOTHING;
   SELECT * INTO old FROM breakwater_fleet_window WHERE key = named FOR UPDATE;
-  moment := breakwater_fleet_now(at);
+  moment := breakwater_fleet_now_VERSION(at);
   hold := old.hold_until;
   version := old.version + 1;
   IF known_version > old.version THEN
@@ -59,15 +60,15 @@ BEGIN
   granted := least(want, floor((moment + ${AHEAD_MS} - start) / step + burst + ${EXACT}));
   IF moment < hold OR granted < need OR granted < 0 THEN granted := 0; END IF;
   tat := start + granted * step;
-  UPDATE breakwater_fleet_window SET tat = breakwater_fleet_lease.tat, version = breakwater_fleet_lease.version, hold_until = hold
+  UPDATE breakwater_fleet_window SET tat = breakwater_fleet_lease_VERSION.tat, version = breakwater_fleet_lease_VERSION.version, hold_until = hold
     WHERE key = named;
 END
 $$;
-CREATE OR REPLACE FUNCTION breakwater_fleet_muster(
+CREATE OR REPLACE FUNCTION breakwater_fleet_muster_VERSION(
   at double precision, named text, me text, next text, OUT replicas bigint, OUT current text
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  moment double precision := breakwater_fleet_now(at);
+  moment double precision := breakwater_fleet_now_VERSION(at);
 BEGIN
   INSERT INTO breakwater_fleet_replica VALUES (named, me, moment)
     ON CONFLICT (fleet, replica) DO UPDATE SET seen_at = excluded.seen_at;
@@ -83,29 +84,29 @@ BEGIN
   SELECT generation INTO current FROM breakwater_fleet_generation WHERE fleet = named;
 END
 $$;
-CREATE OR REPLACE FUNCTION breakwater_fleet_read(
+CREATE OR REPLACE FUNCTION breakwater_fleet_read_VERSION(
   at double precision, named text, OUT there text, OUT remaining double precision
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  moment double precision := breakwater_fleet_now(at);
+  moment double precision := breakwater_fleet_now_VERSION(at);
 BEGIN
   SELECT content, ends_at - moment INTO there, remaining FROM breakwater_fleet_fact WHERE key = named AND ends_at > moment;
 END
 $$;
-CREATE OR REPLACE FUNCTION breakwater_fleet_write(at double precision, named text, text_ text, ms double precision) RETURNS void
+CREATE OR REPLACE FUNCTION breakwater_fleet_write_VERSION(at double precision, named text, text_ text, ms double precision) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-  moment double precision := breakwater_fleet_now(at);
+  moment double precision := breakwater_fleet_now_VERSION(at);
 BEGIN
   INSERT INTO breakwater_fleet_fact VALUES (named, text_, moment + ms)
     ON CONFLICT (key) DO UPDATE SET content = excluded.content, ends_at = excluded.ends_at;
 END
 $$;
-CREATE OR REPLACE FUNCTION breakwater_fleet_claim(
+CREATE OR REPLACE FUNCTION breakwater_fleet_claim_VERSION(
   at double precision, named text, text_ text, ms double precision, OUT there text, OUT remaining double precision
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  moment double precision := breakwater_fleet_now(at);
+  moment double precision := breakwater_fleet_now_VERSION(at);
   written text;
 BEGIN
   INSERT INTO breakwater_fleet_fact VALUES (named, text_, moment + ms)
@@ -117,11 +118,11 @@ BEGIN
   END IF;
 END
 $$;
-CREATE OR REPLACE FUNCTION breakwater_fleet_exchange(
+CREATE OR REPLACE FUNCTION breakwater_fleet_exchange_VERSION(
   at double precision, named text, expected text, text_ text, ms double precision
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-  moment double precision := breakwater_fleet_now(at);
+  moment double precision := breakwater_fleet_now_VERSION(at);
 BEGIN
   IF ms > 0 THEN
     UPDATE breakwater_fleet_fact SET content = text_, ends_at = moment + ms
@@ -134,7 +135,16 @@ END
 $$;
 `;
 
+/**
+ * A hash of the functions, which ends their names. Versions of Breakwater with other functions can use one database at the same time, as
+ * they do while replicas are replaced one after another. Each would else replace the functions of the other.
+ */
+export const VERSION = `_${createHash('sha256').update(FUNCTIONS).digest('hex').slice(0, 8)}`;
+
+/** Each statement may run again. */
+export const SCHEMA: string = TABLES + FUNCTIONS.replaceAll('_VERSION', VERSION);
+
 /** Windows that are full again are removed after this long. Their numbers are of no use by then. */
 const KEPT_MS = 3_600_000;
 
-export const SWEEP = `DELETE FROM breakwater_fleet_window WHERE greatest(tat, hold_until) < breakwater_fleet_now(NULL) - ${KEPT_MS}`;
+export const SWEEP = `DELETE FROM breakwater_fleet_window WHERE greatest(tat, hold_until) < breakwater_fleet_now${VERSION}(NULL) - ${KEPT_MS}`;

@@ -4,17 +4,17 @@ import { Client } from 'pg';
 import { type EngineOptions, type Fact, type FleetEngine, type Muster, numberOf } from './engine.ts';
 import type { LeaseReply, LeaseRequest } from './ledger.ts';
 import { unlessAborted } from './opening.ts';
-import { SCHEMA, SWEEP } from './postgres-schema.ts';
+import { SCHEMA, SWEEP, VERSION } from './postgres-schema.ts';
 
 /** The state of a window is not worth waiting for the disk. A crash of the server is noticed by its version. */
 const SETTINGS = `SET synchronous_commit = off`;
 
-const LEASE = `SELECT * FROM breakwater_fleet_lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
-const MUSTER = `SELECT * FROM breakwater_fleet_muster($1, $2, $3, $4)`;
-const READ = `SELECT * FROM breakwater_fleet_read($1, $2)`;
-const WRITE = `SELECT breakwater_fleet_write($1, $2, $3, $4)`;
-const CLAIM = `SELECT * FROM breakwater_fleet_claim($1, $2, $3, $4)`;
-const EXCHANGE = `SELECT breakwater_fleet_exchange($1, $2, $3, $4, $5) AS done`;
+const LEASE = `SELECT * FROM breakwater_fleet_lease${VERSION}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
+const MUSTER = `SELECT * FROM breakwater_fleet_muster${VERSION}($1, $2, $3, $4)`;
+const READ = `SELECT * FROM breakwater_fleet_read${VERSION}($1, $2)`;
+const WRITE = `SELECT breakwater_fleet_write${VERSION}($1, $2, $3, $4)`;
+const CLAIM = `SELECT * FROM breakwater_fleet_claim${VERSION}($1, $2, $3, $4)`;
+const EXCHANGE = `SELECT breakwater_fleet_exchange${VERSION}($1, $2, $3, $4, $5) AS done`;
 const LEAVE = `DELETE FROM breakwater_fleet_replica WHERE fleet = $1 AND replica = $2`;
 
 interface LeaseRow {
