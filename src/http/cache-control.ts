@@ -14,28 +14,29 @@ const NO_VALUE = ' ';
 
 /** The directives of Cache-Control or a field of the same syntax (RFC 9111 §5.2). */
 export class Directives {
-  readonly #values = new Map<string, string>();
+  /** Undefined if there are none, the usual case of a request. */
+  #values: Map<string, string> | undefined;
 
   constructor(headers: RawHeaders, field = 'cache-control') {
     for (const line of headersOf(headers, field)) for (const member of membersOf(line)) this.#add(member);
   }
 
   get none(): boolean {
-    return this.#values.size === 0;
+    return this.#values === undefined;
   }
 
   has(name: string): boolean {
-    return this.#values.has(name);
+    return this.#values?.has(name) === true;
   }
 
   /** Whether the directive is present without a value. */
   isBare(name: string): boolean {
-    return this.#values.get(name) === '';
+    return this.#values?.get(name) === '';
   }
 
   /** The value in seconds; 0 if it is not a number, undefined if the directive is absent. */
   seconds(name: string): number | undefined {
-    const value = this.#values.get(name);
+    const value = this.#values?.get(name);
     return value === undefined ? undefined : (deltaSeconds(value) ?? 0);
   }
 
@@ -43,6 +44,7 @@ export class Directives {
     const mark = member.indexOf('=');
     const name = (mark < 0 ? member : member.slice(0, mark)).trimEnd().toLowerCase();
     const value = mark < 0 ? '' : unquoted(member.slice(mark + 1).trimStart());
+    this.#values ??= new Map();
     const known = this.#values.get(name);
     this.#values.set(name, known === undefined || known === value ? value : NO_VALUE);
   }

@@ -2,11 +2,8 @@ import { headerOf, headersOf, type RawHeaders } from './headers.ts';
 
 /** All transfer codings, joined by commas; '' for none. */
 export function codingsOf(headers: RawHeaders): string {
-  // Most messages have none, and a list costs an allocation.
-  if (headerOf(headers, 'transfer-encoding') === undefined) return '';
-  return headersOf(headers, 'transfer-encoding')
-    .map((value) => value || '?')
-    .join(',');
+  const values = headersOf(headers, 'transfer-encoding');
+  return values.length === 0 ? '' : values.map((value) => value || '?').join(',');
 }
 
 /**

@@ -21,9 +21,17 @@ export function countOf(headers: RawHeaders, name: string): number {
   return count;
 }
 
-/** Every value of `name` (given in lower case). */
-export function headersOf(headers: RawHeaders, name: string): string[] {
-  return headers.filter((_, i) => i % 2 === 1 && isNamed(headers[i - 1] as string, name));
+const NO_VALUES: readonly string[] = [];
+
+/** Every value of `name` (given in lower case). Allocates nothing if there are none, the usual case. */
+export function headersOf(headers: RawHeaders, name: string): readonly string[] {
+  let found: string[] | undefined;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!isNamed(headers[i] as string, name)) continue;
+    if (found === undefined) found = [headers[i + 1] as string];
+    else found.push(headers[i + 1] as string);
+  }
+  return found ?? NO_VALUES;
 }
 
 /** The fields without those whose lower-case name `drops` returns true for. */

@@ -1,4 +1,4 @@
-import { headerOf, headersOf, type RawHeaders } from './headers.ts';
+import { headersOf, type RawHeaders } from './headers.ts';
 import { splitUnquoted } from './quoted.ts';
 
 /** The supported preferences of a client (RFC 7240). */
@@ -13,9 +13,10 @@ export interface Preferences {
 
 /** Parses `Prefer`; undefined if absent. The first of several values of a preference counts. */
 export function preferencesOf(headers: RawHeaders): Preferences | undefined {
-  if (headerOf(headers, 'prefer') === undefined) return undefined;
+  const fields = headersOf(headers, 'prefer');
+  if (fields.length === 0) return undefined;
   const found = new Map<string, string>();
-  for (const field of headersOf(headers, 'prefer')) addAll(field, found);
+  for (const field of fields) addAll(field, found);
   const wait = found.get('wait') ?? '';
   return {
     respondAsync: found.has('respond-async'),

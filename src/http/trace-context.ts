@@ -1,4 +1,4 @@
-import { headerOf, headersOf, type RawHeaders, withoutFields } from './headers.ts';
+import { headersOf, type RawHeaders, withoutFields } from './headers.ts';
 
 /** The position of a request in a distributed trace (W3C Trace Context §3.2). */
 export interface TraceContext {
@@ -22,10 +22,8 @@ const MAX_CHARACTERS = 256;
  * if it is too long to be stored with its call.
  */
 export function traceparentOf(headers: RawHeaders): string | undefined {
-  // Most calls have none, and a list costs an allocation.
-  if (headerOf(headers, FIELD) === undefined) return undefined;
-  const [found = '', another] = headersOf(headers, FIELD);
-  return another === undefined && found.length <= MAX_CHARACTERS ? found : undefined;
+  const { 0: found, length } = headersOf(headers, FIELD);
+  return length === 1 && (found as string).length <= MAX_CHARACTERS ? found : undefined;
 }
 
 /** Reads a `traceparent` field; undefined if it is not valid, and then the trace is ignored, as §4.3 demands. */
