@@ -1,3 +1,4 @@
+import { remembered } from '../runtime/remembered.ts';
 import { fieldPairs, type RawHeaders, withoutFields } from './headers.ts';
 
 /*
@@ -53,9 +54,6 @@ interface Kind {
   readonly account: boolean;
 }
 
-/** Maximum number of cached names. Clients choose names, so the number must be bounded. */
-const MOST_REMEMBERED = 500;
-
 /** The parts of a request that can identify its caller. */
 interface Named {
   readonly headers: RawHeaders;
@@ -66,7 +64,7 @@ interface Named {
 /** Decides which headers and query parameters of a route's calls are secrets or identify an account. */
 export class CredentialNames {
   readonly #named: ReadonlyMap<string, Kind>;
-  readonly #remembered = new Map<string, Kind>();
+  readonly #kindOf: (name: string) => Kind;
 
   constructor({ secretNames, accountNames, ignoredNames }: IdentityOptions = NO_NAMES) {
     this.#named = new Map<string, Kind>([
@@ -74,6 +72,9 @@ export class CredentialNames {
       ...secretNames.map((name) => [name, { secret: true, account: false }] as const),
       ...ignoredNames.map((name) => [name, { secret: false, account: false }] as const),
     ]);
+    this.#kindOf = remembered(
+      (name) => this.#named.get(name.toLowerCase()) ?? { secret: isSecret(name), account: isAccount(name) },
+    );
   }
 
   isSecret(name: string): boolean {
@@ -110,18 +111,6 @@ export class CredentialNames {
       .filter(([name]) => !PER_MESSAGE.test(name))
       .toSorted(byText)
       .flat();
-  }
-
-  #kindOf(name: string): Kind {
-    const known = this.#remembered.get(name);
-    if (known !== undefined) return known;
-    const kind = this.#named.get(name.toLowerCase()) ?? {
-      secret: isSecret(name),
-      account: isAccount(name),
-    };
-    if (this.#remembered.size >= MOST_REMEMBERED) this.#remembered.clear();
-    this.#remembered.set(name, kind);
-    return kind;
   }
 }
 

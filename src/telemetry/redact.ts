@@ -1,4 +1,5 @@
 import { isSecret, REDACTED } from '../http/credentials.ts';
+import { remembered } from '../runtime/remembered.ts';
 
 /** User and password in a URL. The scheme is not part of the pattern, because that would take quadratic time. */
 const USER_INFO = /:\/\/[^/?#\s@]+@/g;
@@ -36,18 +37,8 @@ function redactValue(value: unknown, depth: number): unknown {
   return redactObject(value, depth);
 }
 
-const MAX_NAMES = 1_000;
-const names = new Map<string, boolean>();
-
-/** As `isSecret`, remembered: every line has the same few names. */
-function isSecretName(name: string): boolean {
-  const known = names.get(name);
-  if (known !== undefined) return known;
-  const secret = isSecret(name);
-  if (names.size >= MAX_NAMES) names.clear();
-  names.set(name, secret);
-  return secret;
-}
+/** Every line has the same few names. */
+const isSecretName = remembered(isSecret);
 
 function redactHeaders(headers: readonly unknown[]): unknown[] {
   return headers.map((item, index) => {
