@@ -15,11 +15,11 @@ import type { Seer } from '../policies/quota/cooldown.ts';
 import { CountedCredentials } from '../policies/quota/counted-windows.ts';
 import { learningOf, type QuotaOptions } from '../policies/quota/options.ts';
 import { type CooldownStart, Quota } from '../policies/quota/quota.ts';
+import type { Callers } from '../policies/response-cache/key.ts';
 import type { ResponseCacheDeps } from '../policies/response-cache/response-cache.ts';
 import { CacheStore } from '../policies/response-cache/store.ts';
 import { RetryBudget } from '../policies/retry/budget.ts';
 import { BackoffInterrupt } from '../policies/retry/backoff-interrupt.ts';
-import type { Call } from '../proxy/call.ts';
 import type { Credential } from '../proxy/credential.ts';
 import { shuttingDown } from '../proxy/errors.ts';
 import type { BreakerCause, BreakerState } from '../proxy/events.ts';
@@ -173,7 +173,7 @@ export interface TargetIdentity {
 }
 
 /** Cached replies, and the identity of their callers. */
-type Cache = Pick<ResponseCacheDeps, 'store' | 'callerOf' | 'running'>;
+type Cache = Pick<ResponseCacheDeps, 'store' | 'callers' | 'running'>;
 
 /** The policy state of one scope, for metrics and the admin API. The scope of a route has only the route's own state. */
 export interface ScopeState {
@@ -332,14 +332,14 @@ export class PolicyState {
     const account = [...accountOf(settings.auth), ...accounts];
     const asked = [this.#origin, ...hosts, ...headers.set.flat(), ...account];
     const names = new CredentialNames(settings.identity);
-    const callerOf = (call: Call) => {
-      const identity = names.identityOf(call);
-      return {
+    const callers: Callers = {
+      identityOf: (call) => names.identityOf(call),
+      callerOf: (identity) => ({
         id: HASH(framed([...asked, ...identity]).join('')),
         known: identity.length + account.length > 0,
-      };
+      }),
     };
-    return { store, callerOf, running: this.#detached };
+    return { store, callers, running: this.#detached };
   }
 
   dedupe({ name, own, settings: { dedupe: options } }: RouteConfig): DedupeState | undefined {

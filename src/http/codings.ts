@@ -1,5 +1,6 @@
 import { headersOf, type RawHeaders } from './headers.ts';
 import { membersOf } from './lists.ts';
+import { remembered } from '../runtime/remembered.ts';
 
 const REFUSED = /;\s*q=0(?:\.0*)?\s*$/i;
 
@@ -9,30 +10,45 @@ const nameOf = (member: string): string =>
     .toLowerCase()
     .replace(/^x-(?=(?:gzip|compress)$)/, '');
 
-const namesOf = (headers: RawHeaders, field: string): string[] =>
-  headersOf(headers, field).flatMap(membersOf).map(nameOf);
+/** The content codings of a reply, in their order. */
+export const contentCodings = (reply: RawHeaders): readonly string[] =>
+  headersOf(reply, 'content-encoding')
+    .flatMap(membersOf)
+    .map(nameOf)
+    .filter((name) => name !== 'identity');
 
 /**
- * Whether a client accepts the content coding of a reply (RFC 9110 §12.5.3). A request without Accept-Encoding accepts only
- * a reply without coding, because many such clients cannot decode one.
+ * The codings that a client accepts (RFC 9110 §12.5.3). A request without Accept-Encoding accepts only a reply without coding,
+ * because many such clients cannot decode one.
  */
-export function takesCodingOf(request: RawHeaders, reply: RawHeaders): boolean {
-  const codings = namesOf(reply, 'content-encoding').filter((name) => name !== 'identity');
-  const asked = headersOf(request, 'accept-encoding').flatMap(membersOf);
-  const taken = new Map(asked.map((member) => [nameOf(member), !REFUSED.test(member)]));
-  const takes = (name: string, otherwise: boolean): boolean => taken.get(name) ?? taken.get('*') ?? otherwise;
-  return codings.length === 0 ? takes('identity', true) : codings.every((name) => takes(name, false));
+export interface AcceptedCodings {
+  /** The codings, sorted and without preferences, so that equivalent fields are equal; undefined without the field. */
+  readonly text: string | undefined;
+  /** Whether the client accepts a reply with these codings (see `contentCodings`). */
+  readonly takes: (codings: readonly string[]) => boolean;
 }
 
-/** Whether two replies have the same content coding. */
-export const sameCoding = (a: RawHeaders, b: RawHeaders): boolean =>
-  namesOf(a, 'content-encoding').join() === namesOf(b, 'content-encoding').join();
-
-/** The codings of Accept-Encoding, sorted and without preferences, so that equivalent fields are equal. */
-export function codingsText(value: string): string {
-  const codings = membersOf(value).map((member) => `${REFUSED.test(member) ? '-' : ''}${nameOf(member)}`);
-  return [...new Set(codings)]
+/** Clients have few different values, and each of their calls repeats one. */
+const accepted = remembered((value): AcceptedCodings => {
+  const members = membersOf(value);
+  const texts = members.map((member) => `${REFUSED.test(member) ? '-' : ''}${nameOf(member)}`);
+  const text = [...new Set(texts)]
     .filter((name) => name !== 'identity')
     .sort()
     .join();
+  return { text, takes: takesOf(members) };
+});
+
+function takesOf(members: readonly string[]): AcceptedCodings['takes'] {
+  const taken = new Map(members.map((member) => [nameOf(member), !REFUSED.test(member)]));
+  const takes = (name: string, otherwise: boolean): boolean => taken.get(name) ?? taken.get('*') ?? otherwise;
+  return (codings) =>
+    codings.length === 0 ? takes('identity', true) : codings.every((name) => takes(name, false));
+}
+
+const NONE_ASKED: AcceptedCodings = { text: undefined, takes: takesOf([]) };
+
+export function acceptedCodings(request: RawHeaders): AcceptedCodings {
+  const values = headersOf(request, 'accept-encoding');
+  return values.length === 0 ? NONE_ASKED : accepted(values.join(', '));
 }

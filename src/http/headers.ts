@@ -44,6 +44,17 @@ export function withoutFields(headers: RawHeaders, drops: (name: string) => bool
   return left;
 }
 
+/** The fields whose name (as received) `wants` accepts, as one text. A line feed, which none can contain, ends each name and value. */
+export function textOfFields(headers: RawHeaders, wants: (name: string) => boolean): string {
+  let text = '';
+  for (let i = 0; i < headers.length; i += 2)
+    if (wants(headers[i] as string)) text += `${headers[i]}\n${headers[i + 1]}\n`;
+  return text;
+}
+
+/** The fields of a text that `textOfFields` has made. */
+export const fieldsOfText = (text: string): RawHeaders => text.split('\n').slice(0, -1);
+
 /** The fields with values as `change` makes them of name and value; the same list if none differs. */
 export function withFieldValues(
   headers: RawHeaders,

@@ -27,6 +27,7 @@ function entry(size: number, vary: Entry['vary'] = []): Entry {
     status: 200,
     statusText: '',
     headers: [],
+    codings: [],
     chunks,
     trailers: [],
     freshness,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { takesCodingOf } from '../../src/http/codings.ts';
+import { acceptedCodings, contentCodings } from '../../src/http/codings.ts';
 import { Freshness } from '../../src/policies/response-cache/freshness.ts';
 import { stubCall } from '../support/stub-call.ts';
 
@@ -159,5 +159,6 @@ test.each<[string | undefined, string | undefined, boolean]>([
   ['gzip, *;q=0', 'identity', false],
 ])('Accept-Encoding %j takes Content-Encoding %j: %s', (accepts, coding, takes) => {
   const request = accepts === undefined ? [] : ['accept-encoding', accepts];
-  expect(takesCodingOf(request, coding === undefined ? [] : ['content-encoding', coding])).toBe(takes);
+  const codings = contentCodings(coding === undefined ? [] : ['content-encoding', coding]);
+  expect(acceptedCodings(request).takes(codings)).toBe(takes);
 });

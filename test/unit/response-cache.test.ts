@@ -5,10 +5,11 @@ import type { Reply } from '../../src/http/reply.ts';
 import { responseCache } from '../../src/policies/response-cache/response-cache.ts';
 import { CacheStore } from '../../src/policies/response-cache/store.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
-import type { Send } from '../../src/proxy/pipeline.ts';
+import { compose } from '../../src/proxy/compose.ts';
+import { dispatchBy, type Send } from '../../src/proxy/pipeline.ts';
 import type { Abort } from '../../src/runtime/abort.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { sending, settled, stubCall } from '../support/stub-call.ts';
+import { sending, settled, stubCall, through } from '../support/stub-call.ts';
 
 const OPTIONS = {
   ttlMs: 10_000,
@@ -32,21 +33,21 @@ function setUp(answer: () => Reply, options = OPTIONS) {
   const running = new Set<Abort>();
   const store = new CacheStore(options.memoryBytes);
   const upstream: Send = () => Promise.resolve().then(answer);
-  const send = responseCache(options, {
+  const cache = responseCache(options, {
     store,
     running,
     clock,
     memory: new ByteBudget(1_000_000),
     totalTimeoutMs: 30_000,
-    callerOf: () => ({ id: 'me', known: true }),
-  })(upstream);
+    callers: { identityOf: () => [], callerOf: () => ({ id: 'me', known: true }) },
+  });
   const get = async (): Promise<Reply> => {
-    const reply = await sending(send)(stubCall({ deadline: clock.now() + 30_000 }));
+    const reply = await sending(through(cache, upstream))(stubCall({ deadline: clock.now() + 30_000 }));
     reply.body.discard();
     await settled();
     return reply;
   };
-  return { clock, get, running, store };
+  return { clock, dispatch: compose([cache], dispatchBy(upstream)), get, running, store };
 }
 
 const reply = (status = 200): Reply => ({ status, statusText: '', headers: [], body: new MemoryBody([]) });
@@ -61,6 +62,15 @@ test('the wall clock makes nothing older or younger', async () => {
   await clock.advance(10_000);
   await get();
   expect(asked).toBe(2);
+});
+
+test('a fresh reply is given within the turn of its call', async () => {
+  const { clock, dispatch, get } = setUp(reply);
+  await get();
+  const given: Reply[] = [];
+  const call = stubCall({ deadline: clock.now() + 30_000 });
+  dispatch(call, call.attempt, { replied: (each) => given.push(each), failed: () => {} });
+  expect(given.map(({ origin }) => origin)).toEqual(['cache']);
 });
 
 test('a bug in the proxy and a client that left get no stale reply', async () => {

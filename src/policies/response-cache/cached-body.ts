@@ -1,3 +1,4 @@
+import { acceptedCodings, contentCodings } from '../../http/codings.ts';
 import { RecordedBody, type Recording } from '../../http/bodies/recorded-body.ts';
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import type { Reply } from '../../http/reply.ts';
@@ -5,9 +6,10 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Arrival, Freshness } from './freshness.ts';
-import { type Key, valueOf } from './key.ts';
+import type { Key } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { isCacheable } from './cacheable.ts';
+import { withoutAge } from './cached-reply.ts';
 import { type CacheStore, varyOf } from './store.ts';
 
 export interface CachedBodyParts {
@@ -37,15 +39,16 @@ export function cachedBody(
   const { status, statusText, headers } = reply;
   const freshness = new Freshness(reply, options, arrivalOf(key, clock));
   const vary = varyOf(headers, call);
-  const encodings = valueOf(call.headers, 'accept-encoding');
+  const { text: encodings } = acceptedCodings(call.headers);
   if (!freshness.storable || vary === undefined || !isCacheable(reply, options)) return undefined;
   return new RecordedBody(reply.body, {
     maxBytes: options.maxReplyBytes,
     memory,
     client: signal,
     onDone: (recording) => {
+      const head = { status, statusText, headers: withoutAge(headers), codings: contentCodings(headers) };
       if (recording !== undefined)
-        store.put(key, { status, statusText, headers, ...recording, freshness, encodings, vary }, asked);
+        store.put(key, { ...head, ...recording, freshness, encodings, vary }, asked);
       onDone(recording);
     },
   });

@@ -35,13 +35,9 @@ interface Serving {
 export function served(entry: Entry, call: Call, { result, clock }: Serving): Reply {
   const now = clock.real();
   const { status, statusText, chunks, trailers, freshness } = entry;
-  const headers = [
-    ...without(entry.headers, AGE),
-    'Age',
-    String(freshness.ageSeconds(now)),
-    'Cache-Status',
-    `breakwater; ${STATUS[result] ?? 'hit'}; ttl=${freshness.ttlSeconds(now)}`,
-  ];
+  const cacheStatus = `breakwater; ${STATUS[result] ?? 'hit'}; ttl=${freshness.ttlSeconds(now)}`;
+  const age = String(freshness.ageSeconds(now));
+  const headers = entry.headers.concat('Age', age, 'Cache-Status', cacheStatus);
   if (status === 200 && hasSame(call, entry, clock.wallTime())) {
     const head = without(headers, WITHOUT_BODY);
     return { status: NOT_MODIFIED, statusText: '', headers: head, body: new MemoryBody([]), origin: 'cache' };
@@ -49,6 +45,9 @@ export function served(entry: Entry, call: Call, { result, clock }: Serving): Re
   const body = call.method === 'HEAD' ? new MemoryBody([]) : new MemoryBody(chunks, trailers);
   return { status, statusText, headers, body, origin: 'cache' };
 }
+
+/** The headers of a reply to be cached. Its age changes. */
+export const withoutAge = (headers: RawHeaders): RawHeaders => without(headers, AGE);
 
 const AGE: ReadonlySet<string> = new Set(['age']);
 
@@ -62,11 +61,15 @@ function hasSame(call: Call, entry: Entry, wallMs: number): boolean {
       (tag !== undefined && entityTagsOf(tags).some((each) => weakly(each) === weakly(tag)))
     );
   }
-  const [since, last] = [
-    headerOf(call.headers, 'if-modified-since'),
-    headerOf(entry.headers, 'last-modified'),
-  ].map((date) => httpDateMs(date?.trim() ?? '', wallMs));
-  return last !== undefined && since !== undefined && last <= since;
+  const since = dateOf(call.headers, 'if-modified-since', wallMs);
+  if (since === undefined) return false;
+  const last = dateOf(entry.headers, 'last-modified', wallMs);
+  return last !== undefined && last <= since;
+}
+
+function dateOf(headers: RawHeaders, name: string, wallMs: number): number | undefined {
+  const date = headerOf(headers, name);
+  return date === undefined ? undefined : httpDateMs(date.trim(), wallMs);
 }
 
 const weakly = (tag: string): string => tag.trim().replace(/^W\//, '');

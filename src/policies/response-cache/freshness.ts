@@ -4,7 +4,7 @@ import { httpDateMs, sentWallMs } from '../../http/http-date.ts';
 import { membersOf } from '../../http/lists.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { CacheOptions } from './options.ts';
-import { asksForFresh } from './request.ts';
+import { asksForFresh, saysPragmaNoCache } from './request.ts';
 
 /*
  * RFC 9111 for a shared cache in which each reply belongs to one caller. The directives for shared caches count: `s-maxage`,
@@ -159,7 +159,7 @@ const forbids = (directives: Directives): boolean =>
 
 /** Pragma counts only without Cache-Control. */
 const isPragmaNoCache = (headers: RawHeaders, own: Directives): boolean =>
-  own.none && headersOf(headers, 'pragma').some((value) => /\bno-cache\b/i.test(value));
+  own.none && saysPragmaNoCache(headers);
 
 /** The age in seconds from which on a shared cache must treat it as stale. */
 const maxAgeOf = (directives: Directives): number | undefined =>

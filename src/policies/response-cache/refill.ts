@@ -1,17 +1,16 @@
 import type { ByteBudget } from '../../http/byte-budget.ts';
 import { isSafe } from '../../http/methods.ts';
-import type { Call } from '../../proxy/call.ts';
 import type { Wrapper } from '../../proxy/pipeline.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { cachedBody } from './cached-body.ts';
-import { type Caller, keyOf } from './key.ts';
+import { type Callers, CacheKeys } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { isLookedUp } from './request.ts';
 import type { CacheStore } from './store.ts';
 
 export interface RefillDeps {
   readonly store: CacheStore;
-  readonly callerOf: (call: Call) => Caller;
+  readonly callers: Callers;
   readonly clock: Clock;
   readonly memory: ByteBudget;
 }
@@ -20,10 +19,10 @@ export interface RefillDeps {
  * The cache for calls that are always sent: durable requests and schedules. Their replies are cached for other calls, and their
  * changes invalidate cached replies. The reply is passed on unchanged.
  */
-export function cacheRefill(options: CacheOptions, { store, callerOf, clock, memory }: RefillDeps): Wrapper {
-  const parts = { callerOf, vary: options.vary };
+export function cacheRefill(options: CacheOptions, { store, callers, clock, memory }: RefillDeps): Wrapper {
+  const keys = new CacheKeys(callers, options.vary);
   return (next) => async (call, attempt) => {
-    const key = keyOf(call, parts);
+    const key = keys.of(call);
     const { changes: asked } = store;
     const reply = await next(call, attempt);
     if (!isSafe(call.method)) {

@@ -1,14 +1,23 @@
 import { EMPTY_BODY } from '../../http/bodies/request-body.ts';
 import { Directives } from '../../http/cache-control.ts';
-import { headerOf, headersOf, OVERRIDING_HEADERS, type RawHeaders } from '../../http/headers.ts';
+import { FieldNames } from '../../http/field-names.ts';
+import { headerOf, headersOf, knownFields, OVERRIDING_HEADERS, type RawHeaders } from '../../http/headers.ts';
 import type { Call } from '../../proxy/call.ts';
 
 export const wants = ({ headers }: Call, directive: 'no-store' | 'only-if-cached'): boolean =>
   new Directives(headers).has(directive);
 
-/** Whether the client accepts only a reply that the upstream confirms now. Pragma is an old form of it (RFC 9111 §5.4). */
+const NO_CACHE = /\bno-cache\b/i;
+
+/** An old form of `no-cache` (RFC 9111 §5.4). */
+export const saysPragmaNoCache = (headers: RawHeaders): boolean =>
+  headersOf(headers, 'pragma').some((value) => NO_CACHE.test(value));
+
+/** Whether the client accepts only a reply that the upstream confirms now. */
 export const asksForFresh = ({ headers }: Call, asked: Directives): boolean =>
-  asked.has('no-cache') || headersOf(headers, 'pragma').some((value) => /\bno-cache\b/i.test(value));
+  asked.has('no-cache') || saysPragmaNoCache(headers);
+
+const NOT_LOOKED_UP = new FieldNames(['range', ...OVERRIDING_HEADERS]);
 
 /**
  * Whether the cache handles this call. It does not handle: a range; `no-store`; a GET with a body (some search APIs use one);
@@ -16,8 +25,7 @@ export const asksForFresh = ({ headers }: Call, asked: Directives): boolean =>
  */
 export function isLookedUp(call: Call): boolean {
   if (call.upgrade !== undefined || (call.method !== 'GET' && call.method !== 'HEAD')) return false;
-  if (call.body !== EMPTY_BODY || headerOf(call.headers, 'range') !== undefined) return false;
-  if (OVERRIDING_HEADERS.some((name) => headerOf(call.headers, name) !== undefined)) return false;
+  if (call.body !== EMPTY_BODY || knownFields(call.headers, NOT_LOOKED_UP).length > 0) return false;
   return !wants(call, 'no-store');
 }
 

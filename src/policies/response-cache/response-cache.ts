@@ -8,13 +8,13 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { CacheResult } from '../../proxy/notes.ts';
-import type { Wrapper, Send } from '../../proxy/pipeline.ts';
+import { type Receiver, type Relay, type Send, sendBy } from '../../proxy/pipeline.ts';
 import { withTimeout } from '../../proxy/with-timeout.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { Freshness } from './freshness.ts';
 import { arrivalOf, cachedBody } from './cached-body.ts';
-import { type Caller, type Key, type KeyParts, keyOf } from './key.ts';
+import { type Callers, CacheKeys, type Key } from './key.ts';
 import type { CacheOptions } from './options.ts';
 import { isConfirmation } from './cacheable.ts';
 import { isLookedUp, revalidating, wants } from './request.ts';
@@ -23,8 +23,7 @@ import { type CacheStore, type Entry, type Fetched, type FetchResult, varyOf } f
 
 export interface ResponseCacheDeps {
   readonly store: CacheStore;
-  /** Hashes the headers that identify a caller, so that no credential is stored. */
-  readonly callerOf: (call: Call) => Caller;
+  readonly callers: Callers;
   /** Signals of background fetches. A shutdown aborts them. */
   readonly running: Set<Abort>;
   readonly clock: Clock;
@@ -37,12 +36,15 @@ export interface ResponseCacheDeps {
 /**
  * Serves cached replies (RFC 9111), never across callers. A fresh reply is served without the upstream. A stale one is revalidated
  * first: a 304 costs less, and no quota at many APIs. If the reply or the route allows it, a stale one is served instead of an
- * error, or while another is fetched (RFC 5861). Identical concurrent calls share one fetch.
+ * error, or while another is fetched (RFC 5861). Identical concurrent calls share one fetch. A call that is served at once costs no
+ * promise.
  */
-export function responseCache(options: CacheOptions, deps: ResponseCacheDeps): Wrapper {
-  return (next) => {
-    const cache = new ResponseCache(next, options, deps);
-    return (call, attempt) => cache.send(call, attempt);
+export function responseCache(options: CacheOptions, deps: ResponseCacheDeps): Relay {
+  return {
+    relay: (next) => {
+      const cache = new ResponseCache(sendBy(next), options, deps);
+      return (call, attempt, receiver) => cache.dispatch(call, attempt, receiver);
+    },
   };
 }
 
@@ -50,33 +52,51 @@ class ResponseCache {
   readonly #next: Send;
   readonly #options: CacheOptions;
   readonly #deps: ResponseCacheDeps;
-  readonly #keyParts: KeyParts;
+  readonly #keys: CacheKeys;
 
   constructor(next: Send, options: CacheOptions, deps: ResponseCacheDeps) {
     this.#next = next;
     this.#options = options;
     this.#deps = deps;
-    this.#keyParts = { callerOf: deps.callerOf, vary: options.vary };
+    this.#keys = new CacheKeys(deps.callers, options.vary);
   }
 
-  send(call: Call, attempt: Attempt): Promise<Reply> {
-    const key = keyOf(call, this.#keyParts);
-    if (!isSafe(call.method)) return this.#change(call, attempt);
-    return isLookedUp(call) ? this.#lookUp(key, call, attempt) : this.#bypass(call, attempt);
-  }
-
-  async #lookUp(key: Key, call: Call, attempt: Attempt): Promise<Reply> {
-    for (;;) {
-      const entry = this.#deps.store.find(key, call);
-      const given = entry && this.#fromCache(key, entry, call, attempt);
-      if (given !== undefined) return given;
-      if (wants(call, 'only-if-cached')) throw onlyIfCached(call);
-      if (call.method === 'HEAD') return this.#bypass(call, attempt);
-      const fetched = this.#deps.store.beginFetch(key) ?? (await this.#afterOther(key, attempt));
-      if (fetched === 'failed')
-        return this.#onError(entry, call) ?? this.#fetch(key, call, attempt, { entry, fetched: ALONE });
-      if (fetched !== undefined) return this.#fetch(key, call, attempt, { entry, fetched });
+  dispatch(call: Call, attempt: Attempt, receiver: Receiver): void {
+    let found: Reply | Promise<Reply>;
+    try {
+      found = this.#find(call, attempt);
+    } catch (error) {
+      return receiver.failed(error);
     }
+    if (found instanceof Promise)
+      found.then(
+        (reply) => receiver.replied(reply),
+        (error) => receiver.failed(error),
+      );
+    else receiver.replied(found);
+  }
+
+  #find(call: Call, attempt: Attempt): Reply | Promise<Reply> {
+    if (!isSafe(call.method)) return this.#change(call, attempt);
+    if (!isLookedUp(call)) return this.#bypass(call, attempt);
+    return this.#lookUp(this.#keys.of(call), call, attempt);
+  }
+
+  #lookUp(key: Key, call: Call, attempt: Attempt): Reply | Promise<Reply> {
+    const entry = this.#deps.store.find(key, call);
+    const given = entry && this.#fromCache(key, entry, call, attempt);
+    return given ?? this.#ask(key, entry, call, attempt);
+  }
+
+  /** `entry`: a cached reply that cannot be served as it is. */
+  async #ask(key: Key, entry: Entry | undefined, call: Call, attempt: Attempt): Promise<Reply> {
+    if (wants(call, 'only-if-cached')) throw onlyIfCached(call);
+    if (call.method === 'HEAD') return this.#bypass(call, attempt);
+    const fetched = this.#deps.store.beginFetch(key) ?? (await this.#afterOther(key, attempt));
+    if (fetched === undefined) return this.#lookUp(key, call, attempt);
+    if (fetched === 'failed')
+      return this.#onError(entry, call) ?? this.#fetch(key, call, attempt, { entry, fetched: ALONE });
+    return this.#fetch(key, call, attempt, { entry, fetched });
   }
 
   /** Waits for the fetch of another call. Then: fetch alone, `failed` if that would probably fail too, or undefined to look again. */

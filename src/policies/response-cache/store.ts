@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { sameCoding, takesCodingOf } from '../../http/codings.ts';
+import { acceptedCodings, type AcceptedCodings } from '../../http/codings.ts';
 import { headersOf, type RawHeaders } from '../../http/headers.ts';
 import { membersOf } from '../../http/lists.ts';
 import type { Trailers } from '../../http/reply.ts';
@@ -13,12 +13,15 @@ import { type Key, valueOf } from './key.ts';
 export interface Entry {
   readonly status: number;
   readonly statusText: string;
+  /** Without Age. */
   readonly headers: RawHeaders;
+  /** The content codings of its body. */
+  readonly codings: readonly string[];
   readonly chunks: readonly Uint8Array[];
   readonly trailers: Trailers;
   readonly freshness: Freshness;
-  /** The Accept-Encoding of its request (`valueOf`). */
-  readonly encodings: string | undefined;
+  /** The Accept-Encoding of its request. */
+  readonly encodings: AcceptedCodings['text'];
   /** The request fields that the reply depends on (`Vary`), with their values in its request. */
   readonly vary: readonly (readonly [name: string, value: string | undefined])[];
 }
@@ -28,6 +31,9 @@ interface Variants {
   readonly target: string;
   readonly variants: readonly Entry[];
 }
+
+/** Without it, lru-cache makes an object for the options of each look-up. */
+const PLAINLY = {};
 
 /** Bytes of an entry in addition to its body: objects, and a string per name and value. */
 const ENTRY_BYTES = 1_024;
@@ -76,12 +82,10 @@ export class CacheStore {
 
   /** The newest reply whose request had the same fields, in a coding that the client accepts. */
   find({ id }: Key, { headers }: Call): Entry | undefined {
+    const accepted = acceptedCodings(headers);
     return this.#entries
-      .get(id)
-      ?.variants.find(
-        (entry) =>
-          takes(headers, entry) && entry.vary.every(([name, value]) => valueOf(headers, name) === value),
-      );
+      .get(id, PLAINLY)
+      ?.variants.find((entry) => takes(accepted, entry) && hasFields(headers, entry));
   }
 
   /** Replaces the reply with the same fields and coding, unless the target was changed while the new one was on its way. */
@@ -171,12 +175,16 @@ export function varyOf(headers: RawHeaders, call: Call): Entry['vary'] | undefin
 }
 
 /** Whether the client accepts the coding. Some APIs send a coding that was not asked for; a repeat of the request gets it again. */
-const takes = (headers: RawHeaders, entry: Entry): boolean =>
-  takesCodingOf(headers, entry.headers) || valueOf(headers, 'accept-encoding') === entry.encodings;
+const takes = (accepted: AcceptedCodings, { codings, encodings }: Entry): boolean =>
+  accepted.text === encodings || accepted.takes(codings);
+
+/** Whether a request has the fields that the reply depends on. */
+const hasFields = (headers: RawHeaders, { vary }: Entry): boolean =>
+  vary.every(([name, value]) => valueOf(headers, name) === value);
 
 function sameVariant(a: Entry, b: Entry): boolean {
   const sameFields = a.vary.every(([name, value], i) => b.vary[i]?.[0] === name && b.vary[i][1] === value);
-  return sameFields && a.vary.length === b.vary.length && sameCoding(a.headers, b.headers);
+  return sameFields && a.vary.length === b.vary.length && a.codings.join() === b.codings.join();
 }
 
 function sizeOf({ chunks, headers, vary }: Entry): number {
