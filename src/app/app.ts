@@ -473,6 +473,7 @@ export class App {
     const upstream = this.#upstream(name);
     if (upstream === undefined) return false;
     for (const { quota } of scopesOf(upstream)) quota?.reset();
+    upstream.tenants?.forgetQuotas();
     return true;
   }
 

@@ -26,6 +26,7 @@ import { fallbackOf, type UpstreamLink } from './fallback-upstream.ts';
 import { emptyScope, PolicyState, type PolicyStateDeps, type ScopeState } from './policy-state.ts';
 import { RetainedState } from './retained-state.ts';
 import { type Passage, replacedByAll, Targets } from './targets.ts';
+import { TenantQuotas } from './tenant-quotas.ts';
 import { type ExpandedUpstream, hasTenants, Tenants, type TenantUpstream } from './tenants.ts';
 
 export interface AssembleDeps extends PolicyStateDeps {
@@ -189,8 +190,8 @@ function* assembleRoutes(upstream: UpstreamConfig, deps: UpstreamDeps): Steps<Bu
     );
   const calls = deps.state.retain(`${name} calls`, undefined, () => ({ inFlight: 0, tunnels: 0 }));
   // Nothing else of `deps`, here and below: what outlives a reload would hold the old configuration and all its routes in memory.
-  const { clock, random, observer, state, draining, fleet, memories, shareOf, budgetOf } = deps;
-  const stateDeps = { clock, random, observer, state, draining, fleet, memories, shareOf, budgetOf };
+  const { clock, random, observer, state, quotas, draining, fleet, memories, shareOf, budgetOf } = deps;
+  const stateDeps = { clock, random, observer, state, quotas, draining, fleet, memories, shareOf, budgetOf };
   const policyState = new PolicyState(upstream, stateDeps);
   const targets =
     upstream.targets && new Targets(upstream, upstream.targets, { ...stateDeps, memory: deps.memory });
@@ -229,11 +230,16 @@ function withTenants(upstream: TenantUpstream, built: Built, deps: UpstreamDeps)
   const { running, mounted, durable, policyState } = built;
   const { clock, observer } = deps;
   const budgetOf = (route: RouteConfig) => policyState.budget(route);
+  const quotas = deps.state.retain(`${upstream.name} tenants`, undefined, () => new TenantQuotas());
   const lasting = { ...lastingDeps(upstream, deps), calls: running.calls, budgetOf };
   const tenants = new Tenants(upstream, {
     clock,
     observer,
-    expand: (expanded, tenant) => expandedUpstream(expanded, tenant, lasting),
+    quotas,
+    expand: (expanded, tenant) => {
+      const own = quotas.of(tenant, upstream.tenants.max);
+      return expandedUpstream(expanded, tenant, { ...lasting, quotas: own });
+    },
   });
   const routes = mounted.routes.map((pattern, index) => ({
     ...pattern,
@@ -278,14 +284,17 @@ function lastingDeps(upstream: UpstreamConfig, deps: UpstreamDeps): UpstreamDeps
 function expandedUpstream(
   upstream: UpstreamConfig,
   tenant: string,
-  deps: UpstreamDeps & Pick<RouteParts, 'calls'>,
+  deps: UpstreamDeps & Pick<RouteParts, 'calls'> & { readonly quotas: RetainedState },
 ): ExpandedUpstream {
+  const { quotas } = deps;
   const state = new RetainedState();
   state.retain(`${upstream.name} calls`, undefined, () => deps.calls);
   state.commit();
   const own = { ...deps, state, tenant, observer: ofTenant(deps.observer, tenant) };
+  quotas.begin();
   const { mounted, durable, policyState, destination } = atOnce(assembleRoutes(upstream, own));
   policyState.connect();
+  quotas.commit();
   return {
     routes: mounted.routes.map(({ route }) => route),
     durable,

@@ -38,6 +38,8 @@ export interface PolicyStateDeps {
   readonly random: Random;
   readonly observer: Observer;
   readonly state: RetainedState;
+  /** Where quotas are retained; undefined: in `state`. */
+  readonly quotas?: RetainedState | undefined;
   readonly draining: () => boolean;
   /** The retry budget of a route, where several states share it; undefined: each has its own. */
   readonly budgetOf?: ((route: RouteConfig) => RetryBudget) | undefined;
@@ -366,6 +368,7 @@ export class PolicyState {
     if (options.mode === 'off') return undefined;
     const scope = this.#scopeOf(route, own.quota);
     const { clock, draining, memories, observer, random, shareOf, state } = this.#deps;
+    const { quotas = state } = this.#deps;
     const [upstream, { name, target }] = [this.#upstream, scope];
     const onCooldown = (start: CooldownStart, seenBy: Seer) => {
       const type = COOLDOWN_EVENTS[seenBy];
@@ -385,8 +388,8 @@ export class PolicyState {
     const learning = learningOf(options);
     // In shadow mode no call waits for a lease, so units are counted here.
     const fleet = options.mode === 'shadow' ? undefined : this.#deps.fleet;
-    const counted = state.retain(`${name} used units`, identity, () => new CountedCredentials());
-    const quota: Quota = state.retain(
+    const counted = quotas.retain(`${name} used units`, identity, () => new CountedCredentials());
+    const quota: Quota = quotas.retain(
       `${name} quota`,
       { identity, learning, shared: fleet !== undefined },
       () =>

@@ -11,6 +11,7 @@ import { TenantNames, tenantRule } from '../routing/tenant-names.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Observer } from '../telemetry/call-record.ts';
 import type { PolicyState } from './policy-state.ts';
+import type { TenantQuotas } from './tenant-quotas.ts';
 
 /** Retry-After while every tenant in memory has calls. */
 const BUSY_RETRY_MS = 1_000;
@@ -36,6 +37,7 @@ export interface Tenant {
 export interface TenantsDeps {
   readonly clock: Clock;
   readonly observer: Pick<Observer, 'stateChanged'>;
+  readonly quotas: TenantQuotas;
   readonly expand: (upstream: UpstreamConfig, tenant: string) => ExpandedUpstream;
 }
 
@@ -118,6 +120,11 @@ export class Tenants {
     for (const { breakerHandle } of policyState.all()) breakerHandle?.breaker?.force(force, now);
   }
 
+  /** An operator resets the quotas. Those of tenants that no call has needed since a reload are forgotten. */
+  forgetQuotas(): void {
+    this.#deps.quotas.keep((name) => this.#known.has(name));
+  }
+
   close(): void {
     for (const { expanded } of this.#known.values()) {
       expanded.policyState.endDetached();
@@ -164,6 +171,7 @@ export class Tenants {
       const { calls, expanded } = this.#known.peek(name) as Tenant;
       if (calls > 0 || expanded.policyState.detached > 0) continue;
       this.#known.delete(name);
+      this.#deps.quotas.forget(name);
       expanded.close();
       const upstream = this.#upstream.name;
       return this.#deps.observer.stateChanged(upstream, {

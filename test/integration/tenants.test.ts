@@ -201,6 +201,56 @@ describe('the state of a tenant', () => {
     expect((await send('GET /shop/up/x')).status).toBe(400);
   });
 
+  test('has a quota that stays when its upstream changes, until an operator resets it', async () => {
+    const quota = (limit: string) => `${BY_PATH}    quota: { windows: ${limit}, wait: 1ms }\n`;
+    const { proxy, send, port } = await start(quota('3/d'));
+    const passed = async (shop: string) => {
+      const replies = [];
+      for (let i = 0; i < 9; i++) replies.push(await send(`GET /shop/${shop}/x`));
+      return replies.filter((reply) => reply.status === 200).length;
+    };
+    const reload = async (more: string) => {
+      proxy.rewrite(shops(port, more));
+      expect((await proxy.app.reload()).ok).toBe(true);
+    };
+    await send('GET /shop/a/x');
+    expect(await passed('b')).toBe(3);
+    await reload(`${quota('3/d')}    retry: off\n`);
+    expect([await passed('a'), await passed('b')]).toEqual([2, 0]);
+    await reload(quota('5/d'));
+    expect([await passed('a'), await passed('b'), await passed('c')]).toEqual([2, 2, 5]);
+    // No call has needed a tenant since this reload.
+    await reload(`${quota('5/d')}    retry: off\n`);
+    await fetch(`${proxy.adminUrl}/api/upstreams/shop/quota`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', connection: 'close' },
+      body: '{"reset":true}',
+    });
+    expect([await passed('a'), await passed('b')]).toEqual([5, 5]);
+  });
+
+  test('has a quota that leaves with it', async () => {
+    const more = (max: number) =>
+      `${BY_PATH}    tenant: { max: ${max} }\n    quota: { windows: 1/d, wait: 1ms }\n`;
+    const { proxy, send, port } = await start(more(2));
+    const statuses = async (...tenants: readonly string[]) => {
+      const all = [];
+      for (const tenant of tenants) all.push((await send(`GET /shop/${tenant}/x`)).status);
+      return all;
+    };
+    // The third one takes the place of b.
+    expect(await statuses('a', 'b', 'b', 'a', 'c')).toEqual([200, 200, 429, 429, 200]);
+    const reload = async (yaml: string) => {
+      proxy.rewrite(shops(port, yaml));
+      expect((await proxy.app.reload()).ok).toBe(true);
+    };
+    await reload(`${more(2)}    retry: off\n`);
+    expect(await statuses('a', 'c')).toEqual([429, 429]);
+    // With one place, c leaves when a is made again.
+    await reload(more(1));
+    expect(await statuses('a', 'c')).toEqual([429, 200]);
+  });
+
   test('is forced by an operator for all tenants, later ones included', async () => {
     const { proxy, send } = await start(BY_PATH);
     await send('GET /shop/early/x');
