@@ -77,3 +77,26 @@ test('calls that wait for the share of their client send those of others to no h
   for (let i = 0; i < 100; i++) await clock.advance(1_000);
   await Promise.all(waiting);
 });
+
+test('used units of a target stay used over a reload that adds another one and changes the limit', async () => {
+  const clock = new FakeClock();
+  const origin = await startOrigin(ok());
+  const yaml = (limits: Readonly<Record<string, string>>) => {
+    const targets = Object.entries(limits).map(([name, limit]) =>
+      target(origin, name, `quota: { windows: ${limit}, wait: 1ms }`),
+    );
+    return `upstreams:\n  api:\n    allow_private: true\n    retry: off\n    targets:\n${targets.join('')}`;
+  };
+  const proxy = await startBreakwater(yaml({ a: '3/d', b: '3/d' }), { clock });
+  const all = async () => {
+    const replies = [];
+    for (let i = 0; i < 20; i++) replies.push(await call(proxy, 'web'));
+    return targetsOf(replies)
+      .filter((one) => one.startsWith('200'))
+      .toSorted();
+  };
+  expect(await all()).toEqual(['200 a', '200 a', '200 a', '200 b', '200 b', '200 b']);
+  proxy.rewrite(yaml({ a: '3/d', b: '4/d', c: '2/d' }));
+  expect(await proxy.app.reload()).toMatchObject({ ok: true });
+  expect(await all()).toEqual(['200 b', '200 c', '200 c']);
+});
