@@ -38,12 +38,15 @@ export async function openSqlite(file: string, options: DbOptions = {}): Promise
   return db;
 }
 
-/** A copy of an object that has all names is made faster than one by name. */
-function rowsOf({ columns, rows }: SentRows): Row[] {
-  const empty = Object.fromEntries(columns.map((name) => [name, null]));
+/** Copies of an object that `JSON.parse` has made are half as large as those of one from `fromEntries`. */
+const emptyRow = (columns: readonly string[]): Row =>
+  JSON.parse(JSON.stringify(Object.fromEntries(columns.map((name) => [name, null])))) as Row;
+
+/** A copy of an object that has all names is made faster than one by name, and an iterator would make an object for each value. */
+function rowsOf({ columns, rows }: SentRows, empty: Row): Row[] {
   return rows.map((values) => {
     const row: Record<string, Value> = { ...empty };
-    for (const [i, name] of columns.entries()) row[name] = values[i] ?? null;
+    for (let i = 0; i < columns.length; i++) row[columns[i] as string] = values[i] ?? null;
     return row;
   });
 }
@@ -57,6 +60,8 @@ class SqliteDb implements Db {
   readonly #onCommit: DbOptions['onCommit'];
   readonly #waiting = new Map<number, Waiting>();
   readonly #known = new Map<string, number>();
+  /** A row of each statement. */
+  readonly #empty = new Map<string, Row>();
   readonly #exited: Promise<void>;
   #id = 0;
   #texts: string[] = [];
@@ -91,7 +96,8 @@ class SqliteDb implements Db {
     const answer = await this.#ask((id) =>
       this.#gather({ id, statements: statements.map(this.#sent), purpose }),
     );
-    return 'tables' in answer ? answer.tables.map(rowsOf) : [];
+    if (!('tables' in answer)) return [];
+    return answer.tables.map((table, i) => this.#rowsOf(table, (statements[i] as Statement).sql));
   }
 
   async backup(file: string): Promise<void> {
@@ -109,6 +115,13 @@ class SqliteDb implements Db {
     this.#end = this.#closed();
     await closed;
     await this.#exited;
+  }
+
+  #rowsOf(table: SentRows, sql: string): Row[] {
+    if (table.rows.length === 0) return [];
+    let empty = this.#empty.get(sql);
+    if (empty === undefined) this.#empty.set(sql, (empty = emptyRow(table.columns)));
+    return rowsOf(table, empty);
   }
 
   #ask(send: (id: number) => void): Promise<Answer> {
