@@ -45,13 +45,18 @@ export async function wire(url: string): Promise<Wire> {
     const upstream = connect(`${folder}/.s.PGSQL.5432`);
     for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
     upstream.on('data', (data) => client.write(data)).on('close', () => client.destroy());
-    client.on('close', () => upstream.destroy());
+    // The server closes it after what was passed on.
+    let passedOn = false;
+    client.on('close', () => {
+      if (!passedOn) upstream.destroy();
+    });
     client.on('data', (data: Buffer) => {
       const fault = faultOf(data, upstream);
       if (fault?.kind === 'cut') {
+        ({ passedOn } = fault);
         client.destroy();
         // Closed in good order, so that the server executes what it was sent.
-        if (fault.passedOn) upstream.end(data);
+        if (passedOn) upstream.end(data);
         else upstream.destroy();
         return;
       }
