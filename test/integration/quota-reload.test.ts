@@ -294,6 +294,24 @@ describe('calls that wait', () => {
     expect(clock.now()).toBe(180_000);
   });
 
+  test('and later ones use the same units, also if the quota learns in another way', async () => {
+    const { clock, origin, proxy, reload } = await start('{ windows: 60/h, wait: 10m }', {
+      more: '    timeouts: { total: 20h, attempt: 10s }\n',
+    });
+    for (let i = 0; i < 60; i++) await send(proxy);
+    const before = send(proxy);
+    await waiting(proxy, 1);
+    await reload('{ windows: 60/h, wait: 10m, learn: false }');
+    const after = send(proxy);
+    await waiting(proxy, 1);
+    await clock.advance(60_000);
+    expect(await Promise.race([before, after])).toBe(200);
+    expect(origin.requests.length).toBe(61);
+    await passTime(clock, () => origin.requests.length === 62, 60_000);
+    expect(await Promise.all([before, after])).toEqual([200, 200]);
+    expect(clock.now()).toBe(120_000);
+  });
+
   test('keep their places when the queue gets shorter', async () => {
     const { clock, origin, proxy, reload } = await start('{ windows: 60/h, wait: 10m }', {
       more: '    timeouts: { total: 20h, attempt: 10s }\n',

@@ -10,6 +10,10 @@ interface Taken {
   readonly until: number;
 }
 
+interface Source extends Pick<QuotaWindow, 'counts'> {
+  readonly gcra: Gcra;
+}
+
 /** The part of a limiter that a share is measured by. */
 type Measured = Pick<Limiter, 'meters'>;
 
@@ -22,7 +26,8 @@ export class ClientShare {
   readonly share: number;
   readonly #windows: readonly QuotaWindow[];
   readonly #counted: CountedWindows;
-  #gcras: readonly Gcra[] | undefined = undefined;
+  /** Undefined until the first use. */
+  #sources: readonly Source[] | undefined = undefined;
   /** By the name of the meter. A credential has few. */
   readonly #taken: Map<string, Taken>;
 
@@ -40,9 +45,8 @@ export class ClientShare {
   /** When the client may send a call, at `now` or later. */
   readyAt(limiters: readonly Measured[], cost: number, now: number): number {
     let at = now;
-    this.#eachWindow(now, (gcra, counts) => {
+    for (const { counts, gcra } of this.#sourcesAt(now))
       at = Math.max(at, gcra.readyAt(0, unitsOf(counts, cost), now));
-    });
     this.#eachMeter(limiters, (key, meter) => {
       const taken = this.#takenOf(key, now);
       if (taken === undefined || meter.limit === undefined) return;
@@ -52,7 +56,7 @@ export class ClientShare {
   }
 
   take(limiters: readonly Measured[], cost: number, now: number): void {
-    this.#eachWindow(now, (gcra, counts) => gcra.take(unitsOf(counts, cost), now));
+    for (const { counts, gcra } of this.#sourcesAt(now)) gcra.take(unitsOf(counts, cost), now);
     this.#eachMeter(limiters, (key, meter) => {
       const fullMs = meter.fullMs(now);
       if (fullMs === undefined) return;
@@ -64,9 +68,8 @@ export class ClientShare {
 
   /** A call that was taken at `at` for `cost` has cost `actual`; 0 if nothing of it reached the upstream. */
   correct(limiters: readonly Measured[], { at, cost, actual }: Correction, now: number): void {
-    this.#eachWindow(now, (gcra, counts) =>
-      gcra.correct(unitsOf(counts, cost), actual === 0 ? 0 : unitsOf(counts, actual)),
-    );
+    for (const { counts, gcra } of this.#sourcesAt(now))
+      gcra.correct(unitsOf(counts, cost), actual === 0 ? 0 : unitsOf(counts, actual));
     this.#eachMeter(limiters, (key, meter) => {
       const taken = this.#takenOf(key, now);
       if (taken === undefined || taken.since > at) return;
@@ -75,9 +78,11 @@ export class ClientShare {
     });
   }
 
-  #eachWindow(now: number, act: (gcra: Gcra, counts: QuotaWindow['counts']) => void): void {
-    this.#gcras ??= this.#counted.follow(this.#windows, now);
-    for (const [i, gcra] of this.#gcras.entries()) act(gcra, (this.#windows[i] as QuotaWindow).counts);
+  #sourcesAt(now: number): readonly Source[] {
+    this.#sources ??= this.#counted
+      .follow(this.#windows, now)
+      .map((gcra, i) => ({ gcra, counts: (this.#windows[i] as QuotaWindow).counts }));
+    return this.#sources;
   }
 
   #eachMeter(
