@@ -35,6 +35,9 @@ export interface AttemptStart {
   readonly trail?: Trail | undefined;
 }
 
+/** An attempt that no policy has yet. */
+type Writable = { -readonly [Value in keyof AttemptStart]: Attempt[Value] };
+
 /**
  * The state of one attempt, which policies pass on with its call. Outside `retry` it stands for all attempts of the call. A policy
  * that changes it for the inner policies passes on a copy, made by `with`.
@@ -87,18 +90,22 @@ export class Attempt {
   }
 
   with(changes: Partial<AttemptStart>): Attempt {
-    return this.#completed(Object.assign(new Attempt(this), changes));
+    return Object.assign(this.#copy(), changes);
   }
 
   /** One try of the call, if this attempt stands for all of them. */
   tried(number: number, last: boolean, tally: Attempt['tally'], trail: Attempt['trail']): Attempt {
-    const { deadline, interims, onReached, signal } = this;
-    return this.#completed(
-      new Attempt({ number, last, deadline, signal, interims, tally, onReached, trail }),
-    );
+    const copy = this.#copy();
+    const tried: Writable = copy;
+    tried.number = number;
+    tried.last = last;
+    tried.tally = tally;
+    tried.trail = trail;
+    return copy;
   }
 
-  #completed(copy: Attempt): Attempt {
+  #copy(): Attempt {
+    const copy = new Attempt(this);
     copy.startListener = this.startListener;
     copy.upload = this.upload;
     copy.credential = this.credential;
