@@ -67,25 +67,21 @@ const LONGEST_NAME = 64;
 /** Compiles `formats` to a reader that scans the headers of a reply once. */
 export function quotaReader(formats: readonly QuotaFormat[]): QuotaReader {
   const found = new FoundFields(new FieldNames(['ratelimit', ...formats.flatMap(headersOf)]));
-  return (headers, nowWallMs) =>
-    found.read(headers) ? readingsOf(formats, found, headers, nowWallMs) : undefined;
+  return (headers, nowWallMs) => (found.read(headers, nowWallMs) ? readingsOf(formats, found) : undefined);
 }
 
 function readingsOf(
   formats: readonly QuotaFormat[],
   found: FoundFields,
-  headers: RawHeaders,
-  nowWallMs: number,
 ): readonly QuotaReading[] | undefined {
-  const times = new Times(headers, nowWallMs);
-  let readings = structured(found, headers);
+  let readings = structured(found);
   // The list is frozen, and its iterator would make an object for each format.
   for (let i = 0; i < formats.length; i++) {
     const format = formats[i] as QuotaFormat;
     const known = placeOf(format.bucket ?? DEFAULT_BUCKET, readings);
     // Formats of one bucket are alternatives. The first with a reset wins.
     if (readings?.[known]?.resetMs !== undefined) continue;
-    const reading = readingOf(format, found, times);
+    const reading = readingOf(format, found);
     if (reading !== undefined) readings = joined(readings, known, reading);
   }
   return readings;
@@ -109,7 +105,9 @@ function placeOf(bucket: string, readings: readonly QuotaReading[] | undefined):
  * The values of the wanted fields of one reply, by name in lower case. Repeated fields are joined to one list (RFC 9110 §5.3). One
  * object reads reply after reply, because most have few such fields and a map for each would cost more than their reading.
  */
-class FoundFields {
+class FoundFields implements ReplyTimes {
+  headers: RawHeaders = [];
+  nowWallMs = 0;
   readonly #wanted: FieldNames;
   readonly #names: string[] = [];
   readonly #values: string[] = [];
@@ -120,7 +118,9 @@ class FoundFields {
   }
 
   /** Replaces the fields by those of another reply. False if it has none, the usual case. */
-  read(headers: RawHeaders): boolean {
+  read(headers: RawHeaders, nowWallMs: number): boolean {
+    this.headers = headers;
+    this.nowWallMs = nowWallMs;
     this.#count = 0;
     for (let i = 0; i < headers.length; i += 2) {
       const name = this.#wanted.known(headers[i] as string);
@@ -137,6 +137,11 @@ class FoundFields {
     } else this.#values[place] = `${this.#values[place]},${value}`;
   }
 
+  /** Read only for a reset that is a point in time. Most are durations. */
+  get sentWallMs(): number | undefined {
+    return sentWallMs(this.headers, this.nowWallMs);
+  }
+
   get(name: string | undefined): string | undefined {
     const place = name === undefined ? -1 : this.#placeOf(name);
     return place < 0 ? undefined : this.#values[place];
@@ -148,29 +153,14 @@ class FoundFields {
   }
 }
 
-class Times implements ReplyTimes {
-  readonly nowWallMs: number;
-  readonly #headers: RawHeaders;
-
-  constructor(headers: RawHeaders, nowWallMs: number) {
-    this.#headers = headers;
-    this.nowWallMs = nowWallMs;
-  }
-
-  /** Read only for a reset that is a point in time. Most are durations. */
-  get sentWallMs(): number | undefined {
-    return sentWallMs(this.#headers, this.nowWallMs);
-  }
-}
-
 /** All header names of a format. */
 const headersOf = ({ remaining, reset, limit, combined, resource }: QuotaFormat): string[] =>
   [remaining, reset, limit, combined?.header, resource].filter((name) => name !== undefined);
 
 /** Reads RateLimit, with limits and windows from RateLimit-Policy. */
-function structured(found: FoundFields, headers: RawHeaders): QuotaReading[] | undefined {
+function structured(found: FoundFields): QuotaReading[] | undefined {
   const field = found.get('ratelimit');
-  return field === undefined ? undefined : standardReadings(field, headers);
+  return field === undefined ? undefined : standardReadings(field, found.headers);
 }
 
 function standardReadings(field: string, headers: RawHeaders): QuotaReading[] | undefined {
@@ -199,7 +189,7 @@ function standardReadings(field: string, headers: RawHeaders): QuotaReading[] | 
 
 const seconds = (value: number | undefined): number | undefined => value && value * 1000;
 
-function readingOf(format: QuotaFormat, found: FoundFields, times: ReplyTimes): QuotaReading | undefined {
+function readingOf(format: QuotaFormat, found: FoundFields): QuotaReading | undefined {
   const { bucket = DEFAULT_BUCKET, combined, resetAs = 'auto', unit = 'calls' } = format;
   const resource = resourceOf(format, found);
   if (combined !== undefined) return leaking(combined, { bucket, unit, policy: '', resource }, found);
@@ -214,7 +204,7 @@ function readingOf(format: QuotaFormat, found: FoundFields, times: ReplyTimes): 
     resource,
     limit: limitOf(limit),
     remaining,
-    resetMs: reset === undefined ? undefined : resetAfterMs(reset, resetAs, times),
+    resetMs: reset === undefined ? undefined : resetAfterMs(reset, resetAs, found),
     windowMs: windowOf(limit),
     continuous: format.continuous === true && (limitOf(limit) ?? 0) > 0,
   };

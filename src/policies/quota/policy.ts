@@ -66,9 +66,10 @@ class Admission implements Hook {
       : this.#enter(call, attempt, demand, requeued);
   }
 
-  #enter(call: Call, attempt: Attempt, { cost, shape }: Demand, again: boolean): After | Promise<After> {
+  #enter(call: Call, attempt: Attempt, demand: Demand, again: boolean): After | Promise<After> {
+    const { shape } = demand;
     const queue = this.#quota.queueOf(call);
-    const entered = queue.enter(call, attempt, { shape, cost }, again);
+    const entered = queue.enter(call, attempt, demand, again);
     if (entered instanceof Promise) return this.#admitLater(entered, { call, attempt, queue, shape });
     return this.#admit({ call, attempt, queue, held: entered, shape });
   }
