@@ -271,8 +271,12 @@ export class ClientExchange implements Receiver, IncomingOwner, ListEntry, CallR
     if (res.writableFinished || res.destroyed || (res.writableEnded && res.writableLength === 0)) return;
     // `flushHeaders` would write latin1 header bytes as UTF-8.
     if (this.#sent?.bytes === 0 && !res.writableEnded) res.write(NO_BYTES);
+    this.#watchSend();
+  }
+
+  #watchSend(): void {
     const { clock, minBytesPerSecond, sendTimeoutMs } = this.#deps;
-    this.#stopWatching = watchSend(res, {
+    this.#stopWatching = watchSend(this.res, {
       clock,
       idleMs: sendTimeoutMs(),
       minBytesPerSecond: minBytesPerSecond(),

@@ -102,15 +102,18 @@ export class Listener {
    * (RFC 9112 §9.3.2), and pipelining must not multiply running calls.
    */
   #serve(pair: RequestAndResponse): void {
-    const { req, res } = pair;
-    const { socket } = req;
     // A request after the last response of a connection is not served, because its response could not be sent.
-    if (!socket.writable) return;
-    if (res.socket !== null) return this.#begin(pair);
+    if (!pair.req.socket.writable) return;
+    if (pair.res.socket === null) this.#queue(pair);
+    else this.#begin(pair);
+  }
+
+  #queue(pair: RequestAndResponse): void {
+    const { socket } = pair.req;
     const waiting = (this.#waiting.get(socket) ?? 0) + 1;
     if (waiting > MAX_PIPELINED) return void socket.destroy();
     this.#waiting.set(socket, waiting);
-    res.once('socket', () => {
+    pair.res.once('socket', () => {
       this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1);
       if (!this.#spoiled.has(socket)) this.#begin(pair);
     });

@@ -22,10 +22,14 @@ export function concurrencyLimit(limit: ConcurrencyLimit, options: PermitsOption
   const permits = new Permits(limit, options);
   const { clock } = options;
   const admit = (call: Call, attempt: Attempt) => new AdmittedAttempt(permits, call, attempt, clock);
+  const admitLater = async (wait: Promise<void>, call: Call, attempt: Attempt) => {
+    await wait;
+    return admit(call, attempt);
+  };
   return {
     before(call, attempt) {
       const wait = permits.acquire(call, attempt, false);
-      return wait === undefined ? admit(call, attempt) : wait.then(() => admit(call, attempt));
+      return wait === undefined ? admit(call, attempt) : admitLater(wait, call, attempt);
     },
   };
 }
@@ -42,10 +46,12 @@ class AdmittedAttempt extends Permit implements After, SuspicionListener {
     this.#watch = attempt.watch;
     this.#watch?.onSuspected(this);
     const lends = call.body.arriving && call.grpc === undefined;
-    this.#upload = lends
-      ? new SlowUpload(call, { clock, onSlow: () => this.lend(), mayEnd: () => this.regain() })
-      : undefined;
+    this.#upload = lends ? this.#slowUpload(call, clock) : undefined;
     attempt.upload = this.#upload;
+  }
+
+  #slowUpload(call: Call, clock: Clock): SlowUpload {
+    return new SlowUpload(call, { clock, onSlow: () => this.lend(), mayEnd: () => this.regain() });
   }
 
   /** A suspected attempt releases its permit at once, so that no other attempt waits for it. */

@@ -30,11 +30,23 @@ export function demandOf(call: Asking, { cost, scope }: Asked): Demand | Promise
   const said = inHeader === undefined ? undefined : costOf(Number(inHeader.trim() || Number.NaN));
   const costAt = said === undefined ? cost.pointer : undefined;
   const named = scope.startsWith('/') && isJson(call.headers) ? scope : undefined;
-  if (costAt === undefined && named === undefined) return { cost: said ?? cost.fixed, shape };
-  return documentOf(call).then((document) => ({
-    cost: said ?? costOf(at(document, costAt)) ?? cost.fixed,
-    shape: nameAt(document, named) ?? shape,
-  }));
+  const demand = { cost: said ?? cost.fixed, shape };
+  if (costAt === undefined && named === undefined) return demand;
+  return demandIn(documentOf(call), costAt, named, demand);
+}
+
+/** `otherwise`: for what the document does not state. */
+async function demandIn(
+  reading: Promise<unknown>,
+  costAt: string | undefined,
+  named: string | undefined,
+  otherwise: Demand,
+): Promise<Demand> {
+  const document = await reading;
+  return {
+    cost: costOf(at(document, costAt)) ?? otherwise.cost,
+    shape: nameAt(document, named) ?? otherwise.shape,
+  };
 }
 
 function isJson(headers: Call['headers']): boolean {

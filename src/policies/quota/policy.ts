@@ -62,8 +62,12 @@ class Admission implements Hook {
       return reserve(attempt, new UntrackedAttempt(this.#quota, call, attempt, this.#deps.clock));
     const demand = this.#quota.demandOf(call);
     return demand instanceof Promise
-      ? demand.then((read) => this.#enter(call, attempt, read, requeued))
+      ? this.#enterLater(call, attempt, demand, requeued)
       : this.#enter(call, attempt, demand, requeued);
+  }
+
+  async #enterLater(call: Call, attempt: Attempt, demand: Promise<Demand>, again: boolean): Promise<After> {
+    return this.#enter(call, attempt, await demand, again);
   }
 
   #enter(call: Call, attempt: Attempt, demand: Demand, again: boolean): After | Promise<After> {
@@ -173,8 +177,11 @@ export class AdmittedAttempt implements After {
 
   /** The reply with a body that corrects the cost of its call as it passes; undefined if it states none. */
   #withCost(reply: Reply): Reply | undefined {
+    return this.#quota.options.cost.reply.length === 0 ? undefined : this.#withReadCost(reply);
+  }
+
+  #withReadCost(reply: Reply): Reply | undefined {
     const { reply: parts } = this.#quota.options.cost;
-    if (parts.length === 0) return undefined;
     const onRead = (read: ReadCost) => this.#costWasRead(read);
     const observer = costReader(reply, parts, { memory: this.#deps.memory, onRead });
     return observer === undefined ? undefined : { ...reply, body: new ObservedBody(reply.body, observer) };

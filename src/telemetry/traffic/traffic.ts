@@ -72,7 +72,10 @@ export class Traffic implements Omit<Observer, 'attemptStarted' | 'noted'> {
   /** Undefined for a call that no route matched. */
   #of(upstream: string): UpstreamTraffic | undefined {
     const known = this.#upstreams.get(upstream);
-    if (known !== undefined || upstream === '') return known;
+    return known !== undefined || upstream === '' ? known : this.#added(upstream);
+  }
+
+  #added(upstream: string): UpstreamTraffic {
     const traffic = new UpstreamTraffic(this.#clock.now(), () => this.#sample(upstream));
     this.#upstreams.set(upstream, traffic);
     return traffic;
