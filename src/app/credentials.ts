@@ -98,8 +98,8 @@ function stateOf(
   secret: Pick<ExpiringSecret<never>, 'expiresMs' | 'failure'>,
 ): Pick<ScopeCredential, 'snapshot'> {
   return {
-    snapshot: (now) => {
-      const ms = secret.expiresMs(now);
+    snapshot: () => {
+      const ms = secret.expiresMs();
       return { kind, expiresMs: Number.isFinite(ms) ? ms : undefined, failure: secret.failure };
     },
   };

@@ -209,7 +209,7 @@ export const emptyScope = (name: string, target?: string): ScopeState => ({
 /** The credential of a scope, with the state of its secret. */
 export interface ScopeCredential {
   readonly credential: Credential;
-  readonly snapshot: (now: number) => AuthSnapshot;
+  readonly snapshot: () => AuthSnapshot;
   /** Closes the connections to its issuer. */
   readonly close?: () => void;
 }

@@ -106,16 +106,16 @@ export class SharedTokens {
     const { lifetimeMs } = token;
     // The clock of the store counts: it may be another machine's.
     const ageMs = Number.isFinite(lifetimeMs) ? Math.max(0, lifetimeMs - leftMs) : 0;
-    return { asked, text, token: { ...token, issuedAt: clock.now() - ageMs } };
+    return { asked, text, token: { ...token, issuedAt: clock.real() - ageMs } };
   }
 
   /** Requests a token, and stores it in place of what was `found`. */
   async #request(request: Request, { text }: Found): Promise<Issued<string>> {
     const { clock, fleet, keys, onResult } = this.#deps;
     const { key, issue, held } = request;
-    const issuedAt = clock.now();
+    const issuedAt = clock.real();
     const token = await issue(held);
-    const ms = Math.min(token.lifetimeMs, LONGEST_MS) - (clock.now() - issuedAt);
+    const ms = Math.min(token.lifetimeMs, LONGEST_MS) - (clock.real() - issuedAt);
     if (ms <= 0) return { ...token, issuedAt };
     const sealed = keys.seal(key, Buffer.from(JSON.stringify(token)));
     const asked = await fleet.ask(

@@ -103,7 +103,7 @@ function scopeSnapshot(
       shadow: limiter.limit.shadow || undefined,
     },
     quota: quota && quotaSnapshot(quota, now),
-    auth: credential?.snapshot(now),
+    auth: credential?.snapshot(),
   };
 }
 

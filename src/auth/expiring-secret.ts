@@ -9,7 +9,7 @@ export interface Issued<T> {
   readonly secret: T;
   /** Milliseconds from the request for it; Infinity if the issuer names no end. */
   readonly lifetimeMs: number;
-  /** When it was requested, on the clock of the process; undefined: when `Issue` was called. */
+  /** When it was requested, on the scale of `clock.real()`; undefined: when `Issue` was called. */
   readonly issuedAt?: number | undefined;
 }
 
@@ -59,7 +59,7 @@ interface Failure<T> {
 }
 
 /**
- * A secret that expires: an access token, or temporary keys. One request serves all who wait. It has no timers: its users renew it.
+ * A secret that expires, also while the process is stopped: an access token, or temporary keys. One request serves all who wait. It has no timers: its users renew it.
  * `issue` is an argument, because a reload may change how a secret is requested while the secret itself stays valid.
  */
 export class ExpiringSecret<T> {
@@ -75,7 +75,7 @@ export class ExpiringSecret<T> {
 
   /** The secret; a promise if none is valid now. It rejects with a ProxyError, at once while requests are held off. */
   get(issue: Issue<T>): T | Promise<T> {
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.real();
     const held = this.#held;
     if (held === undefined || now >= held.expiresAt) return this.#request(issue, now);
     // A failure is reported by `onResult`, and the secret is still valid.
@@ -88,7 +88,7 @@ export class ExpiringSecret<T> {
    * because the issuer gave the same one or none, or because a renewal for this reason was tried a short time ago.
    */
   async renew(isRefused: (secret: T) => boolean, issue: Issue<T>, signal: Abort): Promise<boolean> {
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.real();
     const held = this.#held;
     if (held !== undefined && !isRefused(held.secret) && now < held.expiresAt) return true;
     if (this.#running === undefined) {
@@ -103,8 +103,8 @@ export class ExpiringSecret<T> {
   }
 
   /** Milliseconds until it expires; undefined if there is none. Infinity if it has no end. */
-  expiresMs(now: number): number | undefined {
-    return this.#held && Math.max(0, this.#held.expiresAt - now);
+  expiresMs(): number | undefined {
+    return this.#held && Math.max(0, this.#held.expiresAt - this.#deps.clock.real());
   }
 
   /** Why the latest request failed; undefined if it did not. */
@@ -138,7 +138,7 @@ export class ExpiringSecret<T> {
       return secret;
     } catch (error) {
       const count = (this.#failure?.count ?? 0) + 1;
-      this.#failure = { error: error as ProxyError, count, until: clock.now() + holdOffMs(count), issue };
+      this.#failure = { error: error as ProxyError, count, until: clock.real() + holdOffMs(count), issue };
       onResult({ kind: 'failed', error: error as ProxyError });
       throw error;
     }

@@ -82,6 +82,15 @@ test('1,000 calls at the moment of expiry cause one token request', { timeout: 6
   expect(server.granted).toBe(2);
 });
 
+test('a token expires while the process is stopped', async () => {
+  const server = await startAuthorizationServer();
+  const { clock, get, origin } = await start(server);
+  await get();
+  clock.stoppedMs = 600_000;
+  expect((await get()).status).toBe(200);
+  expect([server.granted, origin.requests.length]).toEqual([2, 2]);
+});
+
 test('a token is renewed in the background after four fifths of its lifetime; no call waits', async () => {
   const server = await startAuthorizationServer();
   const { proxy, clock, get } = await start(server);
