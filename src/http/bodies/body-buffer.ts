@@ -127,11 +127,17 @@ export class BodyBuffer {
     return Math.max(chunk.length, Math.min(this.#held, MAX_BLOCK_BYTES));
   }
 
+  /** Most bodies have one block, and `push` would make room for seventeen. */
+  #start(block: Block): void {
+    if (this.#blocks.length === 0) this.#blocks = [block];
+    else this.#blocks.push(block);
+  }
+
   #append(chunk: Uint8Array, takes: number): void {
     this.#bytes += chunk.length;
     this.#held += chunk.length;
     this.#chunks = undefined;
-    if (takes > 0) this.#blocks.push(newBlock(chunk, takes));
+    if (takes > 0) this.#start(newBlock(chunk, takes));
     const block = this.#blocks.at(-1);
     if (block === undefined || block.filled === block.buffer.length) return;
     block.buffer.set(chunk, block.filled);
@@ -141,9 +147,11 @@ export class BodyBuffer {
 
 function newBlock(chunk: Uint8Array, takes: number): Block {
   if (!staysAsItIs(chunk)) return { buffer: Buffer.allocUnsafeSlow(takes), filled: 0, takes };
-  const { buffer, byteOffset, length } = chunk;
-  return { buffer: Buffer.from(buffer, byteOffset, length), filled: length, takes };
+  return { buffer: asBuffer(chunk), filled: chunk.length, takes };
 }
+
+const asBuffer = (chunk: Uint8Array): Buffer =>
+  Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
 
 /** Whether a chunk is stored without a copy: it is large, and fills at least half of the memory that it retains. */
 const staysAsItIs = (chunk: Uint8Array): boolean =>
