@@ -75,34 +75,37 @@ async function compared(
     await clients.send(WARM_UP, () => GET);
     clients.close();
   }
+  const [baseline, ...shared] = proxies as [Measured, ...Measured[]];
   const tables = [];
   const goals: Goal[] = [];
   let refused = 0;
   for (const load of LOADS) {
-    const figures = await measured(context, proxies, load);
-    const [baseline] = figures.values();
-    for (const one of figures.values()) refused += one.refused;
-    const rows = [...figures].map(([name, { calls, cpu, roundTrips }]) => {
-      const ratios = cpu.map((micros, round) => micros / (baseline?.cpu[round] ?? NaN));
-      if (name !== proxies[0]?.name && load === 'full')
+    const rows: string[][] = [];
+    for (const one of shared) {
+      const [without, found] = await measured(context, [baseline, one], load);
+      refused += without.refused + found.refused;
+      const ratios = found.cpu.map((micros, round) => micros / (without.cpu[round] ?? NaN));
+      if (load === 'full')
         goals.push(
-          atMost(`CPU per call, shared on ${name} ÷ without`, median(ratios), 1.05, quartiles(ratios)),
+          atMost(`CPU per call, shared on ${one.name} ÷ without`, median(ratios), 1.05, quartiles(ratios)),
         );
-      return [
-        name,
-        median(cpu).toFixed(1),
+      rows.push([
+        one.name,
+        median(found.cpu).toFixed(1),
+        median(without.cpu).toFixed(1),
         median(ratios).toFixed(3),
         quartiles(ratios)
           .map((ratio) => ratio.toFixed(3))
           .join('–'),
-        (Math.min(...cpu) / Math.min(...(baseline?.cpu ?? []))).toFixed(3),
-        ((1_000 * roundTrips) / calls).toFixed(1),
-      ];
-    });
+        (Math.min(...found.cpu) / Math.min(...without.cpu)).toFixed(3),
+        ((1_000 * found.roundTrips) / found.calls).toFixed(1),
+      ]);
+    }
     tables.push({
       head: [
         LOAD_TEXTS[load],
         'CPU µs per call',
+        'without',
         'ratio',
         'quartiles',
         'of minima',
@@ -132,16 +135,14 @@ upstreams:
   return { name, proxy: await contender.launch(originPort) };
 }
 
+/** Both have the same seconds, so that other work on the machine is the same. */
 async function measured(
   { quick }: Context,
-  proxies: readonly Measured[],
+  pair: readonly [Measured, Measured],
   load: Load,
-): Promise<ReadonlyMap<string, Figures>> {
-  const figures = new Map(
-    proxies.map(({ name }) => [name, { cpu: [], calls: 0, refused: 0, roundTrips: 0 } as Figures]),
-  );
-  const one = async ({ name, proxy }: Measured): Promise<void> => {
-    const found = figures.get(name) as Figures;
+): Promise<[Figures, Figures]> {
+  const figures = [emptyFigures(), emptyFigures()] as [Figures, Figures];
+  const one = async ({ proxy }: Measured, found: Figures): Promise<void> => {
     // A proxy closes connections that are idle between rounds.
     const clients = await Clients.open(proxy.port, CONNECTIONS);
     if (load === 'full') clients.keepSending(() => GET, COLD_MS / 2);
@@ -157,10 +158,12 @@ async function measured(
     clients.close();
     found.roundTrips += (await roundTrips(proxy)) - trips;
   };
-  // The same seconds for all, so that other work on the machine is the same.
-  for (let round = 0; round < roundsOf(load, quick); round++) await Promise.all(proxies.map(one));
+  for (let round = 0; round < roundsOf(load, quick); round++)
+    await Promise.all([one(pair[0], figures[0]), one(pair[1], figures[1])]);
   return figures;
 }
+
+const emptyFigures = (): Figures => ({ cpu: [], calls: 0, refused: 0, roundTrips: 0 });
 
 function roundsOf(load: Load, quick: boolean): number {
   if (load === 'full') return quick ? 6 : 16;
