@@ -106,7 +106,7 @@ export function breakwater(
 }
 
 /** As the Dockerfile and the unit of systemd start it. */
-const SHIPPED_ARGS = ['--max-semi-space-size=4'];
+const SHIPPED_ARGS = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 
 const LISTENERS = 'listen: 127.0.0.1:${BENCH_LISTEN_PORT}\nadmin: 127.0.0.1:${BENCH_ADMIN_PORT}\n';
 

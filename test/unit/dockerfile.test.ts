@@ -37,9 +37,9 @@ test('the last stage runs nothing, so its image needs no shell', () => {
 test('the image and the unit of systemd start Node with the same options', () => {
   const [entry = '[]'] = rests(final, 'ENTRYPOINT');
   const [, ...options] = (JSON.parse(entry) as string[]).filter((word) => word !== 'dist/main.js');
-  expect(options).toEqual(['--max-semi-space-size=4']);
+  expect(options).toEqual(['--max-semi-space-size=4', '--v8-pool-size=1']);
   const unit = readFileSync('deploy/systemd/breakwater.service', 'utf8');
-  expect(unit).toContain(`\nEnvironment=NODE_OPTIONS=${options.join(' ')}\n`);
+  expect(unit).toContain(`\nEnvironment="NODE_OPTIONS=${options.join(' ')}"\n`);
 });
 
 test('the compiled code is cached by the user that reads it', () => {
