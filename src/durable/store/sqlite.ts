@@ -38,7 +38,7 @@ export async function openSqlite(file: string, options: DbOptions = {}): Promise
   return db;
 }
 
-/** Copies of an object that `JSON.parse` has made are half as large as those of one from `fromEntries`. */
+/** Copies of an object that `JSON.parse` has made are smaller than those of one from `fromEntries`. */
 const emptyRow = (columns: readonly string[]): Row =>
   JSON.parse(JSON.stringify(Object.fromEntries(columns.map((name) => [name, null])))) as Row;
 

@@ -28,7 +28,7 @@ export class CountedWindows {
   }
 }
 
-/** The least recently added credential is forgotten first. */
+/** The least recently used credential is forgotten first. */
 const MOST_CREDENTIALS = 1000;
 
 /** The used units of all credentials of a quota, by a hash of the credential. */
