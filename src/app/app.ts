@@ -102,6 +102,8 @@ export class App {
   #observer: Observer;
   #assembly: Assembly;
   #phase: Phase = 'starting';
+  /** Ends the waits of calls. */
+  readonly #draining = new Abort();
   readonly #startedAt: number;
   #loadedAt: number;
   /** The latest reload, if it was refused. */
@@ -302,7 +304,7 @@ export class App {
   async stop(timeoutMs: number = this.#config.drainTimeoutMs): Promise<void> {
     this.#phase = 'draining';
     const drained = Promise.all([this.#listener.idle(), this.#durable.drain()]);
-    for (const upstream of this.#assembly.upstreams) upstream.drain();
+    this.#draining.abort(shuttingDown());
     const grace = Math.min(GRACE_MS, timeoutMs);
     await this.#pause(grace);
     const closed = closeServer(this.#server);
@@ -386,11 +388,10 @@ export class App {
 
   #assemble(config: Config): Steps<Assembly> {
     const { clock, random } = this.#deps;
-    const draining = () => this.#phase === 'draining';
     return assemble(config, {
       clock,
       random,
-      draining,
+      draining: this.#draining,
       observer: this.#delegate,
       memory: this.#memory,
       state: this.#state,

@@ -41,8 +41,6 @@ export interface RunningUpstream extends Pick<UpstreamSnapshot, 'name' | 'url' |
   readonly targets: Targets | undefined;
   readonly calls: { readonly inFlight: number; readonly tunnels: number };
   readonly connections: () => number;
-  /** Ends the waits of its calls. */
-  readonly drain: () => void;
   /** Closes its connections. No call can be sent after this. */
   readonly close: () => void;
   /** Undefined if all calls go to one host. */
@@ -257,9 +255,6 @@ function withTenants(upstream: TenantUpstream, built: Built, deps: UpstreamDeps)
         .map(({ name, budget, credential }) => ({ ...emptyScope(name), budget, credential })),
       connections: () =>
         [...tenants].reduce((sum, { expanded }) => sum + expanded.connections(), running.calls.tunnels),
-      drain: () => {
-        for (const { expanded } of tenants) expanded.policyState.drain();
-      },
       close: () => {
         running.close();
         tenants.close();
@@ -332,9 +327,6 @@ function runningUpstream(
     targets,
     calls,
     connections: () => destination.connections() + calls.tunnels,
-    drain: () => {
-      for (const one of states) one.drain();
-    },
     close: () => {
       policyState.endDetached();
       for (const { credential } of scopes) credential?.close?.();

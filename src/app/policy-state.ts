@@ -40,7 +40,8 @@ export interface PolicyStateDeps {
   readonly state: RetainedState;
   /** Where quotas are retained; undefined: in `state`. */
   readonly quotas?: RetainedState | undefined;
-  readonly draining: () => boolean;
+  /** Aborts when the proxy shuts down. It outlives reloads, so it also ends waits in state that a reload has dropped. */
+  readonly draining: Abort;
   /** The retry budget of a route, where several states share it; undefined: each has its own. */
   readonly budgetOf?: ((route: RouteConfig) => RetryBudget) | undefined;
   /** The share of each quota that a client may use, by its name; undefined: all of it. */
@@ -137,12 +138,9 @@ export class BreakerWatch {
   readonly #handles: readonly BreakerHandle[];
   #budget: RetryBudget | undefined = undefined;
 
-  constructor(handles: readonly BreakerHandle[], draining: () => boolean) {
+  constructor(handles: readonly BreakerHandle[], draining: Abort) {
     this.#handles = handles;
-    this.interrupt = new BackoffInterrupt((now) => {
-      if (draining()) return 'draining';
-      return this.#isShut(now) ? 'breaker' : undefined;
-    });
+    this.interrupt = new BackoffInterrupt(draining, (now) => this.#isShut(now));
   }
 
   /** Follows the breakers from now on. `budget` refills by time only while one of them is closed. */
@@ -443,14 +441,6 @@ export class PolicyState {
     for (const { breakerHandle, budget, target, watch } of this.#scopes.values()) {
       watch?.follow(budget);
       if (breakerHandle !== undefined) breakerHandle.target = target;
-    }
-  }
-
-  /** Ends all waits: the proxy shuts down. */
-  drain(): void {
-    for (const { watch, quota } of this.#scopes.values()) {
-      watch?.interrupt.wake('draining');
-      quota?.drain();
     }
   }
 

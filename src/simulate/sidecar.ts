@@ -6,6 +6,7 @@ import type { RouteConfig, TargetConfig, UpstreamConfig } from '../config/config
 import { ByteBudget } from '../http/byte-budget.ts';
 import { pipeline } from '../policies/order.ts';
 import { dispatchBy, type Send, sendBy } from '../proxy/pipeline.ts';
+import { Abort } from '../runtime/abort.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Observer } from '../telemetry/call-record.ts';
@@ -46,7 +47,7 @@ export function startSidecar(
 ): Sidecar {
   const state = new RetainedState();
   const memory = new ByteBudget(MEMORY_BYTES);
-  const deps = { clock, random, observer, state, draining: () => false, fleet };
+  const deps = { clock, random, observer, state, draining: new Abort(), fleet };
   const policyState = new PolicyState(upstream, deps);
   if (sendTo === undefined || upstream.targets === undefined) {
     const policies = policiesOf(route, policyState, { clock, random, memory });

@@ -12,6 +12,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { sending, settled, stubCall, stubReply, through } from '../support/stub-call.ts';
 import type { Reply } from '../../src/http/reply.ts';
+import { shuttingDown } from '../../src/proxy/errors.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
 
 const OPTIONS: QuotaOptions = {
@@ -49,6 +50,8 @@ export interface QuotaReplica {
   readonly logged: string[];
   /** Sends a call. Rejects if it is refused. */
   readonly send: (headers?: RawHeaders, target?: string) => Promise<Reply>;
+  /** Ends all waits. */
+  readonly drain: () => void;
 }
 
 /** Replicas with one upstream and one store, in virtual time. */
@@ -103,11 +106,12 @@ export class SharedQuotaWorld {
     const options = { ...OPTIONS, ...changes };
     const cooldowns: { remote: boolean; cause: string }[] = [];
     const leases: boolean[] = [];
+    const draining = new Abort();
     const quota = new Quota(options, {
       clock,
       random,
       hash: (text) => text,
-      draining: () => false,
+      draining,
       onCooldown: ({ cause }: CooldownStart, seenBy) =>
         cooldowns.push({ remote: seenBy === 'replica', cause }),
       onProbeLease: (granted) => leases.push(granted),
@@ -136,6 +140,7 @@ export class SharedQuotaWorld {
       cooldowns,
       leases,
       logged,
+      drain: () => draining.abort(shuttingDown()),
       send: (headers = ['Authorization', 'key'], target = '/x') =>
         send(stubCall({ headers, target, deadline: 1e12 })),
     };

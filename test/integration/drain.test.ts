@@ -1,6 +1,7 @@
 import { request } from 'undici';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { startBreakwater } from '../support/breakwater.ts';
+import { stubDns } from '../support/dns.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { hang, ok, startOrigin, status } from '../support/origin.ts';
 import { connectRaw } from '../support/raw-client.ts';
@@ -99,4 +100,67 @@ test('during drain_delay, connections and calls are accepted and retries continu
   await cut.body.dump();
   await clock.advance(1_000);
   await stopped;
+});
+
+describe('draining ends the waits of calls that a reload has left with earlier state', () => {
+  const GONE = () => 'other: { url: "http://127.0.0.1:1", allow_private: true }';
+  const api = (more: string) => (port: string) =>
+    `api: { url: "http://127.0.0.1:${port}", allow_private: true, timeouts: { total: 9h }, ${more} }`;
+  const shop = (more: string) => (port: string) =>
+    `api: { url: "http://{shop}.shops.example:${port}", mount: { path: "/api/{shop}" }, allow_private: true, ${more} }`;
+  const QUOTA = 'quota: { windows: 1/h, wait: 5h }';
+
+  /** The clock, and how the call ends that waits when the reload and the drain begin. */
+  async function drained(
+    before: (port: string) => string,
+    after: (port: string) => string,
+    {
+      answers,
+      isWaiting,
+    }: { answers: ReturnType<typeof ok>[]; isWaiting: (clock: FakeClock) => Promise<void> },
+  ) {
+    stubDns(['127.0.0.1']);
+    const origin = await startOrigin(...answers);
+    const { port } = new URL(origin.url);
+    const clock = new FakeClock();
+    const proxy = await startBreakwater(`upstreams:\n  ${before(port)}\n`, { clock });
+    for (let i = 1; i < answers.length; i++) expect((await fetch(`${proxy.url}/api/one`)).status).toBe(200);
+    const waiting = request(`${proxy.url}/api/one`);
+    await isWaiting(clock);
+    proxy.rewrite(`upstreams:\n  ${after(port)}\n`);
+    expect(await proxy.app.reload()).toMatchObject({ ok: true });
+    const stopped = proxy.app.stop();
+    const { body, headers, statusCode } = await waiting;
+    const text = await body.text();
+    const endedAt = clock.now();
+    await clock.advance(1_000);
+    await stopped;
+    return { endedAt, statusCode, gaveUp: headers['breakwater-gave-up'], text };
+  }
+
+  test.each([
+    ['a quota that learns in another way', api(QUOTA), api(QUOTA.replace('wait', 'learn: false, wait'))],
+    ['a quota that is off', api(QUOTA), api('quota: off')],
+    ['the quota of an upstream that is gone', api(QUOTA), GONE],
+    ['the quota of a tenant', shop(`timeouts: { total: 9h }, ${QUOTA}`), shop('retry: off')],
+  ])('in %s', async (_what, before, after) => {
+    const ended = await drained(before, after, {
+      answers: [ok(), ok()],
+      isWaiting: (clock) => clock.untilWaiting('quota-queue.ts', 5 * 3_600_000),
+    });
+    expect(ended).toMatchObject({ endedAt: 0, statusCode: 503 });
+    expect(JSON.parse(ended.text)).toMatchObject({ code: 'draining' });
+  });
+
+  test.each([
+    ['with another breaker', api(''), api('breaker: off')],
+    ['of an upstream that is gone', api(''), GONE],
+    ['of a tenant', shop(''), shop('headers: { set: { x-new: "1" } }')],
+  ])('in the backoff %s', async (_what, before, after) => {
+    const ended = await drained(before, after, {
+      answers: [status(503, {}, 'try later')],
+      isWaiting: (clock) => clock.untilAsleep(),
+    });
+    expect(ended).toEqual({ endedAt: 0, statusCode: 503, gaveUp: 'draining', text: 'try later' });
+  });
 });

@@ -5,6 +5,7 @@ import { quotaPolicies } from '../../src/policies/quota/policy.ts';
 import { Quota } from '../../src/policies/quota/quota.ts';
 import { anthropic } from '../../src/presets/anthropic.ts';
 import { openai } from '../../src/presets/openai.ts';
+import { Abort } from '../../src/runtime/abort.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { VirtualClock } from '../../src/simulate/virtual-clock.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -197,7 +198,7 @@ function replica(family: Family, clock: VirtualClock, random: () => number, upst
       queue: 1_000,
       waitMs: 120_000,
     },
-    { clock, random, hash: (text) => text, draining: () => false, onCooldown: () => {} },
+    { clock, random, hash: (text) => text, draining: new Abort(), onCooldown: () => {} },
   );
   const { outer, inner } = quotaPolicies(quota, { clock, memory: new ByteBudget(0) });
   return sending(through([outer, inner], upstream.send));

@@ -4,6 +4,7 @@ import { RetainedState } from '../../src/app/retained-state.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
+import { Abort } from '../../src/runtime/abort.ts';
 import { atOnce, type Steps } from '../../src/runtime/event-loop.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -16,7 +17,7 @@ class Reloads {
     observer: {},
     memory: new ByteBudget(1_000_000),
     state: new RetainedState(),
-    draining: () => false,
+    draining: new Abort(),
     durable: { accept: () => Promise.reject(new Error('unused')), prefix: undefined, route: () => undefined },
   };
 

@@ -17,6 +17,7 @@ import {
   ProxyError,
 } from '../../src/proxy/errors.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
+import { Abort } from '../../src/runtime/abort.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { stubCall, through } from '../support/stub-call.ts';
 
@@ -117,7 +118,7 @@ test.each<[ErrorCode, string]>([
     clock,
     random: () => 0,
     budget: new RetryBudget({ cap: 10, ratio: 1, refillPerSecond: 0 }),
-    interrupt: new BackoffInterrupt(() => undefined),
+    interrupt: new BackoffInterrupt(new Abort(), () => false),
     memory: new ByteBudget(0),
   });
   const call = stubCall();

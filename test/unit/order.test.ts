@@ -7,6 +7,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { attemptPipeline, type Policies, pipeline } from '../../src/policies/order.ts';
 import { type Dispatch, sendBy, type Policy } from '../../src/proxy/pipeline.ts';
+import { Abort } from '../../src/runtime/abort.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { RecordingObserver } from '../support/record.ts';
 import { sending, stubCall, stubReply } from '../support/stub-call.ts';
@@ -24,7 +25,7 @@ function names(): string[] {
     ...deps,
     observer: new RecordingObserver(),
     state,
-    draining: () => false,
+    draining: new Abort(),
   });
   return [...Object.keys(policiesOf(upstream.routes[0] as RouteConfig, policyState, deps)), 'fallback'];
 }

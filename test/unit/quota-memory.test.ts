@@ -8,6 +8,7 @@ import type { Seer } from '../../src/policies/quota/cooldown.ts';
 import { learningOf, type QuotaOptions, type QuotaWindow } from '../../src/policies/quota/options.ts';
 import { quotaPolicies } from '../../src/policies/quota/policy.ts';
 import { Quota } from '../../src/policies/quota/quota.ts';
+import { Abort } from '../../src/runtime/abort.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { sending, settled, stubCall, stubReply, through } from '../support/stub-call.ts';
@@ -72,7 +73,7 @@ class Machine {
       clock,
       random: seededRandom(1),
       hash: (text) => text,
-      draining: () => false,
+      draining: new Abort(),
       onCooldown: (_start, seenBy) => cooldowns.push(seenBy),
       onRecall: () => void recalled++,
       memory: memories.of({ name: 'api', origin, account: [] }, learningOf(options)),

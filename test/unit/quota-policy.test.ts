@@ -5,9 +5,10 @@ import { GENERIC_FORMATS } from '../../src/http/rate-limit.ts';
 import type { QuotaOptions } from '../../src/policies/quota/options.ts';
 import { quotaPolicies } from '../../src/policies/quota/policy.ts';
 import { type CooldownStart, Quota } from '../../src/policies/quota/quota.ts';
-import { ProxyError } from '../../src/proxy/errors.ts';
+import { ProxyError, shuttingDown } from '../../src/proxy/errors.ts';
 import type { CooldownCause } from '../../src/proxy/events.ts';
 import type { Send } from '../../src/proxy/pipeline.ts';
+import { Abort } from '../../src/runtime/abort.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import {
   type StubCall,
@@ -24,7 +25,7 @@ const ONE_A_SECOND = [{ name: '1/s', limit: 1, periodMs: 1_000, burst: undefined
 function setUp(changes: Partial<QuotaOptions> = {}, shareOf?: (client: string) => number | undefined) {
   const clock = new FakeClock();
   const cooldowns: CooldownStart[] = [];
-  let draining = false;
+  const draining = new Abort();
   const options: QuotaOptions = {
     mode: 'on',
     windows: [],
@@ -41,17 +42,14 @@ function setUp(changes: Partial<QuotaOptions> = {}, shareOf?: (client: string) =
     clock,
     random: () => 0,
     hash: (text) => `hash of ${text.length}`,
-    draining: () => draining,
+    draining,
     shareOf,
     onCooldown: (start) => cooldowns.push(start),
   });
   const { send, attempts } = stubUpstream();
   const { outer, inner } = quotaPolicies(quota, { clock, memory: new ByteBudget(0) });
   const through = (upstream: Send): Send => composed([outer, inner], upstream);
-  const drain = () => {
-    draining = true;
-    quota.drain();
-  };
+  const drain = () => draining.abort(shuttingDown());
   return { clock, quota, attempts, cooldowns, drain, through, send: sending(through(send)) };
 }
 

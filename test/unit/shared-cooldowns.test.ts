@@ -9,6 +9,7 @@ import { learningOf, type QuotaOptions } from '../../src/policies/quota/options.
 import { Quota } from '../../src/policies/quota/quota.ts';
 import { SharedCooldowns } from '../../src/policies/quota/shared-cooldowns.ts';
 import type { CredentialListener, SharedCredential } from '../../src/policies/quota/shared-credential.ts';
+import { Abort } from '../../src/runtime/abort.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { stubCall } from '../support/stub-call.ts';
 import { isHeld, type QuotaReplica, SharedQuotaWorld } from '../fleet/shared-quota.ts';
@@ -69,7 +70,7 @@ function droppedQuota(fleet: FleetSide, options: QuotaOptions, name: string): We
     clock: new FakeClock(),
     random: () => 0.5,
     hash: (text) => text,
-    draining: () => false,
+    draining: new Abort(),
     onCooldown: () => undefined,
     shared: fleet.credentialsOf(scope, learningOf(options)),
   });

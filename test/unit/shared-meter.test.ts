@@ -188,7 +188,7 @@ describe('a limit that the upstream states', () => {
     const [one, two] = (await world.replicas(2)) as [QuotaReplica, QuotaReplica];
     await offer(world, [one], [200], 1_000);
     expect(windows.get(0)).toBeGreaterThanOrEqual(40);
-    one.quota.drain();
+    one.drain();
     await world.pass(4_000);
     windows.clear();
     await offer(world, [two], [100], 1_000);

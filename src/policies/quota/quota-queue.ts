@@ -2,6 +2,7 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import { type Call, turnOf } from '../../proxy/call.ts';
 import { ProxyError, shuttingDown } from '../../proxy/errors.ts';
 import type { QuotaWait } from '../../proxy/journal.ts';
+import type { Abort } from '../../runtime/abort.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { FairQueue, type Turn } from '../../runtime/fair-queue.ts';
 import type { CallReservation } from './call-reservation.ts';
@@ -14,7 +15,8 @@ import type { Ahead, ScopedLimiter } from './scoped-limiter.ts';
 
 export interface QuotaQueueOptions {
   readonly clock: Clock;
-  readonly draining: () => boolean;
+  /** Aborts when the proxy shuts down. */
+  readonly draining: Abort;
   /** Requests the lease for the probes of a cooldown. The queue is pumped when there is an answer, after 50 ms at most. */
   readonly requestLease?: ((scope: string) => void) | undefined;
 }
@@ -132,7 +134,7 @@ export class QuotaQueue {
     const ahead = again ? FIRST : this.#ahead(turn, limiter, now);
     const patienceMs = limiter.isUnknown ? Math.min(waitMs, UNKNOWN_WAIT_MS) : waitMs;
     const expiresAt = Math.min(attempt.deadline, now + patienceMs);
-    if (draining()) return Promise.reject(report(call, shuttingDown()));
+    if (draining.aborted) return Promise.reject(report(call, shuttingDown()));
     if (limiter.knownAt(ahead, cost, now) >= expiresAt) {
       if (limiter.meterTestAt(cost, now) <= now) return limiter.take(cost, now, true);
       return Promise.reject(
@@ -203,8 +205,8 @@ export class QuotaQueue {
     this.pump();
   }
 
-  /** Refuses every queued call with `draining`. */
-  drain(): void {
+  /** The proxy drains: refuses every queued call. */
+  onAbort(): void {
     for (const { refuse } of this.#queue.entries()) refuse(shuttingDown());
   }
 
@@ -236,7 +238,7 @@ export class QuotaQueue {
     { signal }: Attempt,
     { turn, shape, client, cost, expiresAt, again }: QueueEntry,
   ): Promise<CallReservation> {
-    const { clock } = this.#options;
+    const { clock, draining } = this.#options;
     const since = clock.now();
     const cause = this.#cause(shape, since);
     return new Promise((resolve, reject) => {
@@ -258,6 +260,7 @@ export class QuotaQueue {
       const refusal = (why: string) => this.#refusal(why, this.quota.limiterFor(shape, client), SECOND, cost);
       const place = this.#queue.push(turn, { shape, client, cost, expiresAt, admit, refuse }, again);
       if (place === undefined) return reject(report(call, refusal(FULL)));
+      if (this.#queue.size === 1) draining.on(this);
       const onTime = () =>
         refuse(refusal('no quota became available within the time that this call may wait'));
       const onAbort = () => {
@@ -272,6 +275,7 @@ export class QuotaQueue {
         waiting = false;
         timer.cancel();
         this.#queue.remove(place);
+        if (this.#queue.size === 0) draining.off(this);
         signal.off(onAbort);
         call.journal.waitedForQuota(clock.now() - since, cause);
       };

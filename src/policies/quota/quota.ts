@@ -5,6 +5,7 @@ import { type QuotaReader, type QuotaReading, quotaReader } from '../../http/rat
 import type { Reply } from '../../http/reply.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { CooldownCause } from '../../proxy/events.ts';
+import type { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Random } from '../../runtime/random.ts';
 import { CountedCredentials } from './counted-windows.ts';
@@ -35,7 +36,8 @@ export interface QuotaDeps {
   readonly random: Random;
   /** Hashes a credential, so that memory, logs and metrics never contain it. */
   readonly hash: (secret: string) => string;
-  readonly draining: () => boolean;
+  /** Aborts when the proxy shuts down. */
+  readonly draining: Abort;
   /** The share of the quota that a client may use, by its name; undefined: all of it. */
   readonly shareOf?: ((client: string) => number | undefined) | undefined;
   /** Called when a cooldown starts. `seenBy`: the process that has seen the refusals. */
@@ -291,11 +293,6 @@ export class Quota {
   /** A reload has removed the upstream, or changed what is learned. Calls that run end as they have begun. */
   dropped(): void {
     for (const queue of this.#queues.values()) this.#sharing.get(queue)?.stop();
-  }
-
-  /** Ends all waits. */
-  drain(): void {
-    for (const queue of this.#all()) queue.drain();
   }
 
   *#all(): Generator<QuotaQueue> {

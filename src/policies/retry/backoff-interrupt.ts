@@ -9,16 +9,20 @@ export type InterruptReason = 'breaker' | 'draining';
  * needs to know neither the breaker nor the shutdown.
  */
 export class BackoffInterrupt {
-  readonly #current: (now: number) => InterruptReason | undefined;
+  readonly #draining: Abort;
+  readonly #isShut: (now: number) => boolean;
   readonly #sleepers = new Set<(reason: InterruptReason) => void>();
 
-  /** `current` returns why an attempt now would be refused; undefined if it would not. */
-  constructor(current: (now: number) => InterruptReason | undefined) {
-    this.#current = current;
+  /** `draining` aborts when the proxy shuts down. `isShut`: every breaker would refuse an attempt. */
+  constructor(draining: Abort, isShut: (now: number) => boolean) {
+    this.#draining = draining;
+    this.#isShut = isShut;
   }
 
+  /** Why an attempt now would be refused; undefined if it would not. */
   reason(now: number): InterruptReason | undefined {
-    return this.#current(now);
+    if (this.#draining.aborted) return 'draining';
+    return this.#isShut(now) ? 'breaker' : undefined;
   }
 
   /** Sleeps `delayMs` milliseconds, or until an interrupt, and returns its reason. Rejects when `signal` aborts. */
@@ -46,12 +50,19 @@ export class BackoffInterrupt {
     for (const sleeper of this.#sleepers) sleeper(reason);
   }
 
+  /** The proxy drains. */
+  onAbort(): void {
+    this.wake('draining');
+  }
+
   onWake(sleeper: (reason: InterruptReason) => void): void {
+    if (this.#sleepers.size === 0) this.#draining.on(this);
     this.#sleepers.add(sleeper);
   }
 
   offWake(sleeper: (reason: InterruptReason) => void): void {
     this.#sleepers.delete(sleeper);
+    if (this.#sleepers.size === 0) this.#draining.off(this);
   }
 }
 
