@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
+import { CountedWindows } from '../../src/policies/quota/counted-windows.ts';
 import { Gcra } from '../../src/policies/quota/gcra.ts';
+import { Limiter, type Reservation } from '../../src/policies/quota/limiter.ts';
+import { Throughput } from '../../src/policies/quota/throughput.ts';
 
 const SECOND = 1000;
 
@@ -110,3 +113,27 @@ test('with a lower limit, no more than a full burst of it stays used', () => {
   gcra.follow({ limit: 20, periodMs: 10 * SECOND, burst: undefined }, 6_000);
   expect([gcra.remaining(6_000), gcra.resetMs(6_000)]).toEqual([19, 500]);
 });
+
+test.each<[string, (limiter: Limiter, taken: Reservation) => void]>([
+  ['was not sent', (limiter, taken) => limiter.refund(taken, 0)],
+  ['has cost nothing', (limiter, taken) => limiter.correct(taken, 0, 0)],
+])(
+  'a call of a whole burst that %s gives back no more than that, also of a higher burst',
+  (_what, giveBack) => {
+    const counted = new CountedWindows();
+    const windows = (limit: number) =>
+      [{ name: 'daily', limit, periodMs: 86_400 * SECOND, burst: undefined, counts: 'cost' }] as const;
+    const limiter = new Limiter({
+      windows: windows(10),
+      random: () => 0,
+      served: new Throughput(),
+      whole: true,
+      sources: (all) => counted.follow(all, 0),
+    });
+    const taken = limiter.take(50, 0, false, false);
+    limiter.follow(windows(100));
+    limiter.take(60, 0, false, false);
+    giveBack(limiter, taken);
+    expect(limiter.windows.map(({ tokens }) => tokens.remaining(0))).toEqual([40]);
+  },
+);

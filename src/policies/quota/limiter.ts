@@ -24,6 +24,8 @@ const FORGOTTEN_AFTER = 20;
 
 interface Window extends Pick<QuotaWindow, 'name' | 'limit' | 'periodMs' | 'counts'> {
   readonly tokens: TokenSource;
+  /** That of `tokens`, until the window changes. */
+  readonly burst: number;
 }
 
 /** The tokens that one attempt has reserved at one limiter. */
@@ -146,7 +148,8 @@ export class Limiter {
     const sources = this.#sources(windows);
     return windows.map(({ counts, limit, name, periodMs }, i) => {
       const tokens = sources[i] as TokenSource;
-      return { name, limit: Math.max(limit, tokens.burst), periodMs, counts, tokens };
+      const { burst } = tokens;
+      return { name, limit: Math.max(limit, burst), periodMs, counts, tokens, burst };
     });
   }
 
@@ -264,8 +267,8 @@ export class Limiter {
   /** Call if nothing of the attempt reached the upstream. */
   refund(reservation: Reservation, now: number): void {
     this.#onChange?.();
-    for (const [i, { counts, tokens }] of reservation.windows.entries())
-      tokens.refund(unitsOf(counts, reservation.cost), reservation.receipts?.[i]);
+    for (const [i, window] of reservation.windows.entries())
+      window.tokens.refund(takenOf(window, reservation.cost), reservation.receipts?.[i]);
     for (const meter of this.#meters)
       meter.refund(unitsOf(meter.unit, reservation.cost), reservation.at, reservation.sentAt);
     // An attempt that had left stays counted, because later marks build on the count.
@@ -276,7 +279,8 @@ export class Limiter {
   /** Call when the reply of an attempt that left has stated its real cost. */
   correct({ at, cost, sentAt, windows }: Reservation, actual: number, now: number): void {
     this.#onChange?.();
-    for (const { counts, tokens } of windows) if (counts === 'cost') tokens.correct(cost, actual);
+    for (const window of windows)
+      if (window.counts === 'cost') window.tokens.correct(takenOf(window, cost), actual);
     const times = { takenAt: at, leftAt: sentAt ?? now };
     for (const meter of this.#meters) if (meter.unit === 'cost') meter.correct(cost, actual, times, now);
   }
@@ -432,6 +436,9 @@ export class Limiter {
 }
 
 const unitsOf = (counts: QuotaWindow['counts'], cost: number): number => (counts === 'calls' ? 1 : cost);
+
+/** The units that a call took of a window, which may have another burst by now. */
+const takenOf = ({ burst, counts }: Window, cost: number): number => Math.min(unitsOf(counts, cost), burst);
 
 /** Units that are left, as the upstream has stated for the current window; undefined if it has not. */
 const statedRest = (meter: Meter, now: number): number | undefined =>
