@@ -53,6 +53,13 @@ async function start(quota: string, { step = ok(), more = '', top = '' } = {}) {
 
 const quotaOf = async (proxy: Breakwater) => (await stateOf(proxy)).upstreams[0]?.scopes[0]?.quota;
 
+const resetQuota = (proxy: Breakwater) =>
+  fetch(`${proxy.adminUrl}/api/upstreams/api/quota`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', connection: 'close' },
+    body: '{"reset":true}',
+  });
+
 const waiting = (proxy: Breakwater, count: number) =>
   untilState(proxy, ({ upstreams }) => upstreams[0]?.scopes[0]?.quota?.waiting === count);
 
@@ -108,11 +115,7 @@ describe('used units of a window', () => {
     const { passed, proxy, reload } = await start('{ windows: 3/d, wait: 1ms }');
     expect(await passed(3)).toBe(3);
     await reload('{ windows: 3/d, wait: 1ms, learn: false }');
-    await fetch(`${proxy.adminUrl}/api/upstreams/api/quota`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', connection: 'close' },
-      body: '{"reset":true}',
-    });
+    await resetQuota(proxy);
     expect(await passed(5)).toBe(3);
   });
 
@@ -124,6 +127,15 @@ describe('used units of a window', () => {
     await reload('{ windows: 20/d, wait: 1ms }', '', CLIENTS.replace('50%', '30%'));
     expect(await passed(5, { client: 'batch' })).toBe(1);
     expect(await passed(20, { client: 'web' })).toBe(14);
+  });
+
+  test('those of a share stay used when the quota learns in another way, until an operator resets it', async () => {
+    const { passed, proxy, reload } = await start('{ windows: 10/d, wait: 1ms }', { top: CLIENTS });
+    expect(await passed(9, { client: 'batch' })).toBe(5);
+    await reload('{ windows: 12/d, wait: 1ms, learn: false }');
+    expect(await passed(9, { client: 'batch' })).toBe(1);
+    await resetQuota(proxy);
+    expect(await passed(9, { client: 'batch' })).toBe(6);
   });
 
   test('a route that gets a quota of its own begins with a full one, and the others go on', async () => {

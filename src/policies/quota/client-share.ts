@@ -1,4 +1,4 @@
-import { CountedWindows } from './counted-windows.ts';
+import type { CountedWindows } from './counted-windows.ts';
 import type { Gcra } from './gcra.ts';
 import type { Limiter } from './limiter.ts';
 import type { QuotaWindow } from './options.ts';
@@ -31,10 +31,15 @@ export class ClientShare {
   /** By the name of the meter. A credential has few. */
   readonly #taken: Map<string, Taken>;
 
-  /** `before`: the share that this one replaces. What was used of it stays used. */
-  constructor(share: number, windows: readonly QuotaWindow[], before?: ClientShare) {
+  /** `counted`: what the client has used of windows. `before`: the share that this one replaces. What was used of it stays used. */
+  constructor(
+    share: number,
+    windows: readonly QuotaWindow[],
+    counted: CountedWindows,
+    before: ClientShare | undefined,
+  ) {
     this.share = share;
-    this.#counted = before === undefined ? new CountedWindows() : before.#counted;
+    this.#counted = counted;
     this.#taken = before === undefined ? new Map<string, Taken>() : before.#taken;
     this.#windows = windows.map((window) => {
       const { burst, limit, periodMs } = window;

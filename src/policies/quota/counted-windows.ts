@@ -13,6 +13,8 @@ export const isSameWindow = (a: Omit<Counted, 'gcra'>, b: Omit<Counted, 'gcra'>)
 /** The used units of configured windows, as this process counts them. They outlive a change of the configuration. */
 export class CountedWindows {
   #known: readonly Counted[] = [];
+  /** By the name of the client; `clients.tokens` bounds them. */
+  readonly #shares = new Map<string, CountedWindows>();
 
   /** The sources of units of these windows, in their order. The same window goes on, with its used units. Others are forgotten. */
   follow(windows: readonly QuotaWindow[], now: number): readonly Gcra[] {
@@ -25,6 +27,13 @@ export class CountedWindows {
       return same ?? { counts, periodMs, gcra: new Gcra(window) };
     });
     return this.#known.map(({ gcra }) => gcra);
+  }
+
+  /** The used units of the share of a client. */
+  shareOf(client: string): CountedWindows {
+    let share = this.#shares.get(client);
+    if (share === undefined) this.#shares.set(client, (share = new CountedWindows()));
+    return share;
   }
 }
 

@@ -4,6 +4,7 @@ import type { Random } from '../../runtime/random.ts';
 import type { CallReservation } from './call-reservation.ts';
 import { ClientShare } from './client-share.ts';
 import { Limiter, type CallContext, type LimiterOptions, type MeterKey } from './limiter.ts';
+import type { CountedWindows } from './counted-windows.ts';
 import type { Seer, Throttling } from './cooldown.ts';
 import {
   type CooldownReport,
@@ -53,6 +54,8 @@ export interface CredentialReplicas {
 export interface CredentialQuotaDeps
   extends Pick<LimiterOptions, 'onChange' | 'random' | 'served' | 'sources'> {
   readonly replicas?: CredentialReplicas | undefined;
+  /** The units that clients with a share have used in this process. */
+  readonly counted: () => CountedWindows;
 }
 
 /** One answered attempt, and how many calls the upstream had counted when it answered. */
@@ -73,6 +76,7 @@ export class CredentialQuota {
   readonly #options: CredentialQuotaOptions;
   /** By the name of the client; `clients.tokens` bounds them. */
   readonly #shares = new Map<string, ClientShare>();
+  readonly #counted: CredentialQuotaDeps['counted'];
   readonly #random: Random;
   readonly #served: Throughput;
   readonly #sources: LimiterOptions['sources'];
@@ -88,8 +92,9 @@ export class CredentialQuota {
 
   constructor(
     options: CredentialQuotaOptions,
-    { onChange, random, replicas, served, sources }: CredentialQuotaDeps,
+    { counted, onChange, random, replicas, served, sources }: CredentialQuotaDeps,
   ) {
+    this.#counted = counted;
     this.#onChange = onChange;
     this.#options = options;
     this.#random = random;
@@ -142,18 +147,22 @@ export class CredentialQuota {
   #shareOf(client: string): ClientShare | undefined {
     const share = this.#options.shareOf?.(client);
     if (share === undefined) return undefined;
-    let known = this.#shares.get(client);
-    if (known?.share !== share)
-      this.#shares.set(client, (known = new ClientShare(share, this.#windows, known)));
-    return known;
+    const known = this.#shares.get(client);
+    return known?.share === share ? known : this.#newShare(client, share);
+  }
+
+  #newShare(client: string, share: number): ClientShare {
+    const counted = this.#counted().shareOf(client);
+    const made = new ClientShare(share, this.#windows, counted, this.#shares.get(client));
+    this.#shares.set(client, made);
+    return made;
   }
 
   /** The configured windows change. What was learned stays, and what was used of the same windows. */
   follow(windows: readonly QuotaWindow[]): void {
     this.#windows = windows;
     this.#whole.follow(windows);
-    for (const [client, before] of this.#shares)
-      this.#shares.set(client, new ClientShare(before.share, windows, before));
+    for (const [client, { share }] of this.#shares) this.#newShare(client, share);
   }
 
   /** Call for a reply that was no refusal. */

@@ -239,6 +239,7 @@ export class Quota {
       {
         random,
         served: this.#takeServed(),
+        counted: () => this.#counted.of(credential),
         sources: this.#sourcesFor(credential, shared),
         replicas: cooldowns,
         onChange: memory && (() => memory.changed(facts)),
