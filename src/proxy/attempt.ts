@@ -93,6 +93,13 @@ export class Attempt {
     return Object.assign(this.#copy(), changes);
   }
 
+  /** The same attempt with a signal of its own. */
+  endedBy(signal: Abort): Attempt {
+    const copy = this.#copy();
+    copy.signal = signal;
+    return copy;
+  }
+
   /** One try of the call, if this attempt stands for all of them. */
   tried(number: number, last: boolean, tally: Attempt['tally'], trail: Attempt['trail']): Attempt {
     const copy = this.#copy();

@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { attemptTimeout } from '../../src/policies/timeouts/attempt-timeout.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { sending, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { sending, stubCall, stubReply, stubUpstream, through } from '../support/stub-call.ts';
 
 const TIMEOUT_MS = 10_000;
 
 function setUp() {
   const clock = new FakeClock();
   const { send, attempts } = stubUpstream();
-  return { clock, attempts, send: sending(attemptTimeout(TIMEOUT_MS, clock)(send)) };
+  return { clock, attempts, send: sending(through(attemptTimeout(TIMEOUT_MS, clock), send)) };
 }
 
 test('ends an attempt without a head after its time, for good', async () => {

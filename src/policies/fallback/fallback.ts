@@ -7,9 +7,17 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { failsOver, ProxyError } from '../../proxy/errors.ts';
 import type { FallbackResult } from '../../proxy/notes.ts';
-import { type Outcome, type Wrapper, type Send, sendBy, settle, unwrap } from '../../proxy/pipeline.ts';
+import {
+  dispatchBy,
+  type Outcome,
+  type Wrapper,
+  type Send,
+  sendBy,
+  settle,
+  unwrap,
+} from '../../proxy/pipeline.ts';
 import type { Route } from '../../proxy/route.ts';
-import { withTimeout } from '../../proxy/with-timeout.ts';
+import { sendWithin } from '../../proxy/time-limit.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type FallbackOptions, type FallbackUpstream, type StaticReply, staticHeaders } from './options.ts';
@@ -247,7 +255,7 @@ function early(next: Send, reserve: number, clock: Clock): Send {
   return (call, attempt) => {
     const ms = (attempt.deadline - clock.now()) * (1 - reserve);
     const timed = attempt.with({ deadline: clock.now() + ms, interims: undefined });
-    return withTimeout(next, call, timed, { clock, ms, error });
+    return sendBy(sendWithin({ clock, ms, error }, dispatchBy(next)))(call, timed);
   };
 }
 

@@ -8,8 +8,8 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import type { CacheResult } from '../../proxy/notes.ts';
-import { type Receiver, type Relay, type Send, sendBy } from '../../proxy/pipeline.ts';
-import { withTimeout } from '../../proxy/with-timeout.ts';
+import { dispatchBy, type Receiver, type Relay, type Send, sendBy } from '../../proxy/pipeline.ts';
+import { sendWithin } from '../../proxy/time-limit.ts';
 import { Abort } from '../../runtime/abort.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { Freshness } from './freshness.ts';
@@ -151,7 +151,8 @@ class ResponseCache {
     const detached = attempt.with({ signal, deadline: clock.now() + ms, interims: undefined });
     running.add(signal);
     try {
-      const reply = await withTimeout(fetch, background, detached, { clock, ms, error });
+      const timed = sendBy(sendWithin({ clock, ms, error }, dispatchBy(fetch)));
+      const reply = await timed(background, detached);
       reply.body.onEnd(() => running.delete(signal));
       // A reply that is recorded is read to its end even if it is discarded.
       reply.body.discard();

@@ -1,15 +1,11 @@
-import type { RequestBody } from '../../http/bodies/request-body.ts';
-import type { Reply } from '../../http/reply.ts';
-import type { Attempt } from '../../proxy/attempt.ts';
-import type { Call } from '../../proxy/call.ts';
 import { ProxyError, type Sent } from '../../proxy/errors.ts';
-import type { Receiver, Relay } from '../../proxy/pipeline.ts';
-import type { Abort } from '../../runtime/abort.ts';
-import type { Clock, Timer } from '../../runtime/clock.ts';
+import type { Relay } from '../../proxy/pipeline.ts';
+import { TimeLimit } from '../../proxy/time-limit.ts';
+import type { Clock } from '../../runtime/clock.ts';
 
 /**
- * Ends a call without a head at its deadline, waits included, with `deadline_exceeded`. The time counts from the last progress of
- * the client's upload, because a slow client is not a slow upstream. The body has no deadline.
+ * Ends a call without a head at its deadline, waits included, with `deadline_exceeded`. The time in which a client is slow with its
+ * upload does not count. The body has no deadline.
  */
 export function deadline(clock: Clock): Relay {
   return {
@@ -17,57 +13,17 @@ export function deadline(clock: Clock): Relay {
       if (attempt.deadline === Infinity) return next(call, attempt, receiver);
       const ms = attempt.deadline - clock.now();
       if (ms <= 0) return receiver.failed(exceeded('not_sent'));
-      next(call, attempt, new Deadline({ call, attempt, receiver }, clock, ms));
+      const limit = new TimeLimit(receiver, attempt.signal, call.body, {
+        clock,
+        ms,
+        error: exceededAfterward,
+      });
+      next(call, attempt, limit);
     },
   };
 }
 
-class Deadline implements Receiver {
-  readonly #body: RequestBody;
-  readonly #signal: Abort;
-  readonly #receiver: Receiver;
-  readonly #clock: Clock;
-  readonly #ms: number;
-  #timer: Timer;
-
-  constructor(
-    {
-      call,
-      attempt,
-      receiver,
-    }: { readonly call: Call; readonly attempt: Attempt; readonly receiver: Receiver },
-    clock: Clock,
-    ms: number,
-  ) {
-    this.#body = call.body;
-    this.#signal = attempt.signal;
-    this.#receiver = receiver;
-    this.#clock = clock;
-    this.#ms = ms;
-    this.#timer = this.#wait(ms);
-  }
-
-  replied(reply: Reply): void {
-    this.#timer.cancel();
-    this.#receiver.replied(reply);
-  }
-
-  failed(error: unknown): void {
-    this.#timer.cancel();
-    this.#receiver.failed(error);
-  }
-
-  #wait(ms: number): Timer {
-    return this.#clock.timer(ms, this);
-  }
-
-  onTime(): void {
-    const now = this.#clock.now();
-    const left = this.#body.broughtOnAt(now) + this.#ms - now;
-    if (left > 0) this.#timer = this.#wait(left);
-    else this.#signal.abort(exceeded('sent_unknown'));
-  }
-}
+const exceededAfterward = (): ProxyError => exceeded('sent_unknown');
 
 function exceeded(sent: Sent): ProxyError {
   return new ProxyError('deadline_exceeded', 'no response headers before the deadline', { sent });
