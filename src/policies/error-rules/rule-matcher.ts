@@ -13,20 +13,22 @@ export class RuleMatcher {
   readonly #rules: readonly ErrorRule[];
   readonly #inspect: ErrorRuleOptions['inspect'];
   /** No rule matches below this status. This check is enough for nearly every reply. */
-  readonly from: number;
+  readonly #from: number;
 
   constructor({ rules, inspect }: ErrorRuleOptions) {
     this.#rules = rules;
     this.#inspect = inspect;
-    this.from = Math.min(400, ...rules.flatMap(({ statuses = [] }) => statuses));
+    const matchable = inspect === 'all' ? rules : rules.filter((rule) => !isAboutBody(rule));
+    this.#from = Math.min(400, ...matchable.flatMap(({ statuses = [] }) => statuses));
   }
 
   /** By the head alone. `body`: the body is needed. Undefined: no rule matches. */
   byHead(head: Head, nowWallMs: number): ReplyClassification | 'body' | undefined {
+    if (head.status < this.#from) return undefined;
     for (const rule of this.#rules) {
       if (!fitsHead(rule, head)) continue;
       if (wantsBody(rule, head, nowWallMs) && this.#mayRead(head)) return 'body';
-      if (rule.body.length === 0 && rule.text.length === 0) return classify(rule, head, undefined, nowWallMs);
+      if (!isAboutBody(rule)) return classify(rule, head, undefined, nowWallMs);
     }
     return undefined;
   }
@@ -47,8 +49,11 @@ export class RuleMatcher {
   }
 }
 
-function wantsBody({ body, text, wait }: ErrorRule, { headers }: Head, nowWallMs: number): boolean {
-  if (body.length > 0 || text.length > 0) return true;
+const isAboutBody = ({ body, text }: ErrorRule): boolean => body.length > 0 || text.length > 0;
+
+function wantsBody(rule: ErrorRule, { headers }: Head, nowWallMs: number): boolean {
+  if (isAboutBody(rule)) return true;
+  const { wait } = rule;
   const waitInBody = wait?.from === 'body' || wait?.from === 'points';
   return waitInBody && retryAfterMs(headers, nowWallMs) === undefined;
 }
