@@ -7,7 +7,7 @@ import type { StreamErrorRule, StreamOptions } from '../../src/policies/stream/o
 import { stream } from '../../src/policies/stream/stream.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { settled, stubCall } from '../support/stub-call.ts';
+import { settled, stubCall, through } from '../support/stub-call.ts';
 
 const PACKED = ['Content-Type', 'text/event-stream', 'Content-Encoding', 'gzip'];
 const FIRST = 'data: 1\n\n';
@@ -121,7 +121,7 @@ async function setUp(
   };
   const call = stubCall();
   const policy = stream({ ...OPTIONS, ...changes }, { clock, memory });
-  const replying = policy(() => Promise.resolve(head))(call, call.attempt);
+  const replying = through(policy, () => Promise.resolve(head))(call, call.attempt);
   replying.catch(() => {});
   await settled();
   return { clock, memory, upstream, call, replying };
@@ -314,7 +314,7 @@ test('a client that still uploads is not waited for', async () => {
     body: upstream,
   };
   const policy = stream(OPTIONS, { clock, memory: new ByteBudget(1_000) });
-  const replying = policy(() => Promise.resolve(head))(sent, call.attempt);
+  const replying = through(policy, () => Promise.resolve(head))(sent, call.attempt);
   replying.catch(() => {});
   await settled();
   broughtOnAt = 800;

@@ -1,5 +1,6 @@
 import { headerOf, type RawHeaders } from '../headers.ts';
 import { AwsEventReader } from './aws.ts';
+import { remembered } from '../../runtime/remembered.ts';
 import type { EventListener, EventReader } from './event.ts';
 import { NdjsonReader } from './ndjson.ts';
 import { SseReader } from './sse.ts';
@@ -19,12 +20,24 @@ const READERS: ReadonlyMap<string, MakeReader> = new Map([
 ]);
 
 /** How to read a body: its format and, if it is compressed, its content coding. */
-function formatOf(headers: RawHeaders): { readonly make: MakeReader; readonly coding: string } | undefined {
+interface Format {
+  readonly make: MakeReader;
+  readonly coding: string;
+}
+
+const NO_FORMAT = { make: undefined };
+
+const formatOfType = remembered((type): { readonly make: MakeReader | undefined } => {
+  const make = READERS.get(type.replace(/;.*$/s, '').trim().toLowerCase());
+  return make === undefined ? NO_FORMAT : { make };
+});
+
+function formatOf(headers: RawHeaders): Format | undefined {
   const type = headerOf(headers, 'content-type');
-  const make = type === undefined ? undefined : READERS.get(type.replace(/;.*$/s, '').trim().toLowerCase());
+  const { make } = type === undefined ? NO_FORMAT : formatOfType(type);
+  if (make === undefined) return undefined;
   const coding = headerOf(headers, 'content-encoding')?.trim().toLowerCase() ?? '';
-  if (make === undefined || !(isIdentity(coding) || hasDecoder(coding))) return undefined;
-  return { make, coding };
+  return isIdentity(coding) || hasDecoder(coding) ? { make, coding } : undefined;
 }
 
 const isIdentity = (coding: string): boolean => coding === '' || coding === 'identity';

@@ -17,6 +17,7 @@ import type { Attempt } from '../../proxy/attempt.ts';
 import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import { errorRuleMeaning, type StreamResult } from '../../proxy/notes.ts';
+import type { Receiver } from '../../proxy/pipeline.ts';
 import { appended } from '../../runtime/appended.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import type { ErrorEvent, EventMatcher } from './event-matcher.ts';
@@ -36,15 +37,17 @@ export interface StreamDeps {
   readonly memory: ByteBudget;
 }
 
-interface StreamContext extends StreamDeps {
+export interface StreamContext extends StreamDeps {
   readonly options: StreamOptions;
   readonly matcher: EventMatcher;
 }
 
-interface AnsweredAttempt {
-  readonly reply: Reply;
+/** The attempt that a stream answers. */
+export interface SentAttempt {
   readonly call: Call;
   readonly attempt: Attempt;
+  /** Gets the reply with the first event, or the failure before it. */
+  readonly receiver: Receiver;
   readonly startedAt: number;
 }
 
@@ -59,12 +62,14 @@ interface AnsweredAttempt {
  * The bytes of a waiting stream are held and released in one write. Later ones are passed on first and read then.
  */
 export class StreamBody implements ReplyBody, BodySink, EventListener {
-  readonly #answered: AnsweredAttempt;
+  readonly #sent: SentAttempt;
   readonly #context: StreamContext;
+  readonly #reply: Reply;
   readonly #body: ReplyBody;
   readonly #held: BodyBuffer;
+  /** The chunk that is being read. It is held only if no event in it brings a client. */
+  #latest: Uint8Array | undefined;
   readonly #progress: Progress;
-  readonly #first = Promise.withResolvers<Reply>();
   #reader: EventReader | undefined;
   #waiting = true;
   #done = false;
@@ -86,21 +91,21 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
   #reported = false;
   #listeners: readonly EndListener[] | undefined;
 
-  constructor(answered: AnsweredAttempt, context: StreamContext) {
-    this.#answered = answered;
+  constructor(reply: Reply, sent: SentAttempt, context: StreamContext) {
+    this.#sent = sent;
     this.#context = context;
-    this.#body = answered.reply.body;
+    this.#reply = reply;
+    this.#body = reply.body;
     this.#held = new BodyBuffer(context.memory);
     this.#progress = new Progress(context.clock.now());
-    this.#reader = eventReader(answered.reply.headers, MAX_EVENT_BYTES, this);
+    this.#reader = eventReader(reply.headers, MAX_EVENT_BYTES, this);
   }
 
-  /** The reply, once it has its first event. Rejects with a ProxyError if the attempt has failed. */
-  open(): Promise<Reply> {
-    this.#answered.attempt.signal.on(this.#onAbort);
-    this.#watch(this.#context.options.firstEventMs);
+  /** Waits for the first event. The receiver gets the reply with it, or a ProxyError if the attempt has failed. */
+  open(): void {
+    this.#sent.attempt.signal.on(this);
+    this.#watch();
     this.#body.pipeTo(this);
-    return this.#first.promise;
   }
 
   // --- the client's side ---
@@ -109,17 +114,14 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
     if (sink.destroyed) return this.discard();
     this.#sink = sink;
     sink.on('drain', this.#onDrain);
-    const chunks = this.#held.chunks();
-    this.#held.release();
-    const [only] = chunks;
-    if (only !== undefined) this.#pass(sink, chunks.length === 1 ? only : Buffer.concat(chunks));
+    this.#passHeld(sink);
     if (this.#end !== undefined) this.#passEnd(sink);
     else this.#flow();
   }
 
   /** An endless stream would hold its connection, and an upstream that still answers costs money. So it is aborted. */
   discard(): void {
-    this.#held.release();
+    this.#release();
     if (this.#end !== undefined) return;
     this.#discarded = true;
     this.#finish('discarded');
@@ -149,8 +151,9 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
 
   write(chunk: Uint8Array): boolean {
     if (this.#sink !== undefined) this.#pass(this.#sink, chunk);
-    else this.#hold(chunk);
+    else this.#latest = chunk;
     if (this.#reader?.read(chunk) === false) this.#readerFull = true;
+    if (this.#latest !== undefined) this.#hold(this.#latest);
     const { holdBytes } = this.#context.options;
     if (this.#waiting && (this.#memoryFull || this.#held.bytes > holdBytes)) this.#commit();
     return this.#flows;
@@ -188,7 +191,7 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
 
   onEvent(event: StreamEvent): void {
     const { clock, matcher } = this.#context;
-    const meaning = matcher.meaningOf(event, this.#answered.reply.headers, clock.wallTime());
+    const meaning = matcher.meaningOf(event, this.#reply.headers, clock.wallTime());
     if (meaning === 'ignored') return;
     this.#progress.event(clock.now());
     if (meaning === 'done') this.#done = true;
@@ -232,41 +235,42 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
 
   /** The attempt has succeeded. From here every byte is passed on. */
   #commit(): void {
-    const { attempt, call, reply, startedAt } = this.#answered;
+    const { attempt, call, receiver, startedAt } = this.#sent;
+    const reply = this.#reply;
     const ms = this.#context.clock.now() - startedAt;
     this.#flowing();
     if (this.#progress.events > 0) call.journal.note('first_event', ms);
     call.journal.attemptAnswered(attempt.number, reply, ms);
-    this.#first.resolve({ ...reply, body: this, committed: true });
+    receiver.replied({ ...reply, body: this, committed: true });
   }
 
   /** The attempt has failed with an error event. Its bytes are passed on if no later attempt is better. */
   #fail({ status, classification }: ErrorEvent): void {
-    const { attempt, call, reply, startedAt } = this.#answered;
+    const { attempt, call, receiver, startedAt } = this.#sent;
+    const reply = this.#reply;
     const { journal } = call;
     this.#flowing();
     journal.attemptAnswered(attempt.number, { ...reply, status }, this.#context.clock.now() - startedAt);
     journal.ruleMatched(attempt.number, classification.name);
     journal.note('error_rule', errorRuleMeaning(classification));
     this.#report('error_event');
-    this.#first.resolve({ ...reply, body: this, status, received: reply.status, classification });
+    receiver.replied({ ...reply, body: this, status, received: reply.status, classification });
   }
 
   /** The attempt has failed without an answer. */
   #reject(error: ProxyError): void {
-    const { attempt, call, startedAt } = this.#answered;
+    const { attempt, call, receiver, startedAt } = this.#sent;
     this.#waiting = false;
     call.journal.attemptFailed(attempt.number, error, this.#context.clock.now() - startedAt);
     this.#report(resultOf(error));
-    this.#held.release();
+    this.#release();
     this.#finish('broken', error);
-    this.#first.reject(error);
+    receiver.failed(error);
   }
 
   #flowing(): void {
     this.#waiting = false;
-    this.#timer?.cancel();
-    this.#watch(this.#context.options.eventGapMs);
+    this.#watch();
   }
 
   /** Every end of the stream. Listeners come first, because the client may be answered within the call of its sink. */
@@ -275,7 +279,7 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
     this.#end = end;
     this.#broken = broken;
     this.#timer?.cancel();
-    this.#answered.attempt.signal.off(this.#onAbort);
+    this.#sent.attempt.signal.off(this);
     this.#reader?.close();
     const listeners = this.#listeners;
     this.#listeners = undefined;
@@ -298,7 +302,21 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
     this.#onHeldBack = undefined;
   }
 
+  #passHeld(sink: BodySink): void {
+    const held = this.#held.chunks();
+    const chunks = this.#latest === undefined ? held : [...held, this.#latest];
+    this.#release();
+    const [only] = chunks;
+    if (only !== undefined) this.#pass(sink, chunks.length === 1 ? only : Buffer.concat(chunks));
+  }
+
+  #release(): void {
+    this.#held.release();
+    this.#latest = undefined;
+  }
+
   #hold(chunk: Uint8Array): void {
+    this.#latest = undefined;
     if (this.#held.tryAdd(chunk)) return;
     this.#held.add(chunk);
     this.#memoryFull = true;
@@ -321,18 +339,28 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
     this.#flow();
   };
 
-  /** Ends the stream if its silence lasts for `limitMs`. One timer is restarted if it fires early, instead of a reset per event. */
-  #watch(limitMs: number | undefined, ms = limitMs): void {
-    if (limitMs === undefined || ms === undefined) return;
-    const { clock } = this.#context;
-    this.#timer = clock.timer(ms, () => {
-      const now = clock.now();
-      this.#progress.restart(this.#sinkFull ? now : this.#answered.call.body.broughtOnAt(now));
-      const leftMs = limitMs - this.#progress.silentMs(now);
-      // Less than a millisecond is no wait: floating-point errors could repeat it without end.
-      if (leftMs >= 1) this.#watch(limitMs, leftMs);
-      else if (!this.#done) this.#body.abort?.(this.#silence(limitMs));
-    });
+  /** The longest silence, in milliseconds; undefined: any. */
+  get #limitMs(): number | undefined {
+    const { firstEventMs, eventGapMs } = this.#context.options;
+    return this.#waiting ? firstEventMs : eventGapMs;
+  }
+
+  /** One timer is restarted if it fires early, instead of a reset per event. */
+  #watch(ms = this.#limitMs): void {
+    this.#timer?.cancel();
+    this.#timer = ms === undefined ? undefined : this.#context.clock.timer(ms, this);
+  }
+
+  /** Ends the stream if its silence has lasted for too long. */
+  onTime(): void {
+    const limitMs = this.#limitMs;
+    if (limitMs === undefined) return;
+    const now = this.#context.clock.now();
+    this.#progress.restart(this.#sinkFull ? now : this.#sent.call.body.broughtOnAt(now));
+    const leftMs = limitMs - this.#progress.silentMs(now);
+    // Less than a millisecond is no wait: floating-point errors could repeat it without end.
+    if (leftMs >= 1) this.#watch(leftMs);
+    else if (!this.#done) this.#body.abort?.(this.#silence(limitMs));
   }
 
   #silence(ms: number): ProxyError {
@@ -344,16 +372,16 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
   // --- the record ---
 
   /** The record of a call ends with its client, so a client that leaves is noted at once. */
-  readonly #onAbort = (): void => {
-    const { reason } = this.#answered.attempt.signal;
+  onAbort(): void {
+    const { reason } = this.#sent.attempt.signal;
     if (reason instanceof ProxyError) this.#report(resultOf(reason));
-  };
+  }
 
   /** Notes the result of the stream. An error event is the result, whatever follows it. */
   #report(result: StreamResult | undefined): void {
     if (this.#reported || result === undefined) return;
     this.#reported = true;
-    const { attempt, call } = this.#answered;
+    const { attempt, call } = this.#sent;
     const { journal } = call;
     this.#progress.end(this.#context.clock.now());
     const error = this.#error;
