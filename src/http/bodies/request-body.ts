@@ -1,6 +1,9 @@
 /** A request body for undici: none, complete bytes, or a stream. */
 export type BodySource = Buffer | readonly Buffer[] | BodyReader | undefined;
 
+/** All bytes of a body; undefined if they are not buffered. */
+export type WholeBody = readonly Buffer[] | undefined;
+
 /** A request body. Each attempt opens it from its first byte. */
 export interface RequestBody {
   /** Whether an attempt can start from the first byte. */
@@ -14,8 +17,8 @@ export interface RequestBody {
   broughtOnAt(now: number): number;
   /** Opens the body for an attempt. Throws `RequestBodyNotBuffered` or `RequestBodyBroken` if no attempt can start. */
   open(): BodySource;
-  /** The complete body, as soon as it has arrived; undefined if it is not buffered or breaks. Does not consume it. */
-  whole(): Promise<readonly Buffer[] | undefined>;
+  /** The complete body, or a promise of it while it arrives; undefined if it is not buffered or breaks. Does not consume it. */
+  whole(): WholeBody | Promise<WholeBody>;
   /** Frees buffered bytes and closes readers after the call. */
   dispose(): void;
 }
@@ -30,7 +33,7 @@ export const EMPTY_BODY: RequestBody = {
   arriving: false,
   broughtOnAt: () => Number.NEGATIVE_INFINITY,
   open: () => undefined,
-  whole: () => Promise.resolve([]),
+  whole: () => [],
   dispose: () => {},
 };
 
@@ -43,7 +46,7 @@ export function wholeBody(chunks: readonly Buffer[], from: RequestBody): Request
     arriving: false,
     broughtOnAt: (now) => from.broughtOnAt(now),
     open: () => (chunks.length === 1 ? first : chunks),
-    whole: () => Promise.resolve(chunks),
+    whole: () => chunks,
     dispose: () => {},
   };
 }

@@ -7,6 +7,7 @@ import {
   type RequestBody,
   RequestBodyBroken,
   RequestBodyNotBuffered,
+  type WholeBody,
 } from './request-body.ts';
 
 /** The part of node:http's IncomingMessage from which a body is read. */
@@ -52,7 +53,7 @@ export class StreamedBody implements RequestBody, ReadLog {
   #furthest = 0;
   #end: 'open' | 'complete' | 'broken' = 'open';
   #onSettled: (() => void) | undefined;
-  #onWhole: ((chunks: readonly Buffer[] | undefined) => void) | undefined;
+  #onWhole: ((chunks: WholeBody) => void) | undefined;
   #arrivedAt: number;
 
   constructor(stream: BodyStream, options: ReplayOptions) {
@@ -97,8 +98,8 @@ export class StreamedBody implements RequestBody, ReadLog {
     else listener();
   }
 
-  whole(): Promise<readonly Buffer[] | undefined> {
-    if (this.#end !== 'open' || !this.#buffering) return Promise.resolve(this.#wholeNow());
+  whole(): WholeBody | Promise<WholeBody> {
+    if (this.#end !== 'open' || !this.#buffering) return this.#wholeNow();
     this.#stream.resume();
     return new Promise((resolve) => {
       this.#onWhole = resolve;
@@ -179,7 +180,7 @@ export class StreamedBody implements RequestBody, ReadLog {
     this.#dropRead();
   }
 
-  #wholeNow(): readonly Buffer[] | undefined {
+  #wholeNow(): WholeBody {
     return this.#end === 'complete' && this.#buffering ? this.#log.chunks() : undefined;
   }
 

@@ -1,5 +1,5 @@
 import { MinRate } from '../../http/bodies/min-rate.ts';
-import type { BodyReader, BodySource, RequestBody } from '../../http/bodies/request-body.ts';
+import type { BodyReader, BodySource, RequestBody, WholeBody } from '../../http/bodies/request-body.ts';
 import { headerOf } from '../../http/headers.ts';
 import type { Call } from '../../proxy/call.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
@@ -62,7 +62,7 @@ export class SlowUpload implements RequestBody {
     return { close, [Symbol.asyncIterator]: () => this.#read(source) };
   }
 
-  whole(): Promise<readonly Buffer[] | undefined> {
+  whole(): WholeBody | Promise<WholeBody> {
     return this.#body.whole();
   }
 

@@ -1,8 +1,10 @@
+import type { WholeBody } from '../../http/bodies/request-body.ts';
 import { parsedJson } from '../../http/document.ts';
 import { headerOf } from '../../http/headers.ts';
 import { parsePointer, valuesAt } from '../../http/json-pointer.ts';
 import { limitShape } from '../../http/path-shape.ts';
 import type { Call } from '../../proxy/call.ts';
+import { remembered } from '../../runtime/remembered.ts';
 import type { QuotaOptions } from './options.ts';
 import { namedScope } from './scope.ts';
 import { costOf } from './stated-cost.ts';
@@ -28,23 +30,30 @@ export function demandOf(call: Asking, { cost, scope }: Asked): Demand | Promise
   const shape = limitShape(call.method, call.target);
   const inHeader = cost.header === undefined ? undefined : headerOf(call.headers, cost.header);
   const said = inHeader === undefined ? undefined : costOf(Number(inHeader.trim() || Number.NaN));
-  const costAt = said === undefined ? cost.pointer : undefined;
   const named = scope.startsWith('/') && isJson(call.headers) ? scope : undefined;
-  const demand = { cost: said ?? cost.fixed, shape };
-  if (costAt === undefined && named === undefined) return demand;
-  return demandIn(documentOf(call), costAt, named, demand);
+  const otherwise = { cost: said ?? cost.fixed, shape };
+  return demandIn(call.body, { cost: said === undefined ? cost.pointer : undefined, named }, otherwise);
 }
 
-/** `otherwise`: for what the document does not state. */
-async function demandIn(
-  reading: Promise<unknown>,
-  costAt: string | undefined,
-  named: string | undefined,
-  otherwise: Demand,
-): Promise<Demand> {
-  const document = await reading;
+/** Pointers into the body; undefined: it is not asked. */
+interface Places {
+  readonly cost: string | undefined;
+  readonly named: string | undefined;
+}
+
+/** `otherwise`: for what the body does not state. */
+function demandIn(body: Call['body'], places: Places, otherwise: Demand): Demand | Promise<Demand> {
+  if (places.cost === undefined && places.named === undefined) return otherwise;
+  const whole = body.whole();
+  return whole instanceof Promise
+    ? whole.then((chunks) => stated(chunks, places, otherwise))
+    : stated(whole, places, otherwise);
+}
+
+function stated(chunks: WholeBody, { cost, named }: Places, otherwise: Demand): Demand {
+  const document = documentOf(chunks);
   return {
-    cost: costOf(at(document, costAt)) ?? otherwise.cost,
+    cost: costOf(at(document, cost)) ?? otherwise.cost,
     shape: nameAt(document, named) ?? otherwise.shape,
   };
 }
@@ -59,8 +68,7 @@ function nameAt(document: unknown, pointer: string | undefined): string | undefi
   return namedScope(pointer.slice(1), name);
 }
 
-async function documentOf({ body }: Pick<Call, 'body'>): Promise<unknown> {
-  const chunks = await body.whole();
+function documentOf(chunks: WholeBody): unknown {
   if (chunks === undefined) return undefined;
   let bytes = 0;
   for (const chunk of chunks) bytes += chunk.length;
@@ -71,6 +79,8 @@ async function documentOf({ body }: Pick<Call, 'body'>): Promise<unknown> {
 /** The value at a JSON pointer (RFC 6901), or undefined. */
 function at(document: unknown, pointer: string | undefined): unknown {
   if (pointer === undefined) return undefined;
-  const [found] = valuesAt(document, parsePointer(pointer) ?? []);
+  const [found] = valuesAt(document, parsed(pointer));
   return found;
 }
+
+const parsed = remembered((pointer) => parsePointer(pointer) ?? []);
