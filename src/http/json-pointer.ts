@@ -14,15 +14,21 @@ export function parsePointer(text: string): Pointer | undefined {
 
 /** The values at a pointer: at most one unless it has a `*`, none if the path does not exist. */
 export function valuesAt(document: unknown, pointer: Pointer): readonly unknown[] {
-  let found: unknown[] = [document];
-  for (const token of pointer) found = found.flatMap((value) => below(value, token));
-  return found;
+  let value = document;
+  for (let at = 0; at < pointer.length; at++) {
+    const token = pointer[at] as string;
+    if (typeof value !== 'object' || value === null) return NONE;
+    if (token === '*') {
+      const rest = pointer.slice(at + 1);
+      return Object.values(value).flatMap((item) => valuesAt(item, rest));
+    }
+    if (Array.isArray(value) ? !INDEX.test(token) || !(token in value) : !Object.hasOwn(value, token))
+      return NONE;
+    value = (value as Record<string, unknown>)[token];
+  }
+  return [value];
 }
 
-function below(value: unknown, token: string): unknown[] {
-  if (typeof value !== 'object' || value === null) return [];
-  if (token === '*') return Object.values(value);
-  if (Array.isArray(value))
-    return /^(0|[1-9]\d*)$/.test(token) && token in value ? [value[Number(token)]] : [];
-  return Object.hasOwn(value, token) ? [(value as Record<string, unknown>)[token]] : [];
-}
+const INDEX = /^(0|[1-9]\d*)$/;
+
+const NONE: readonly unknown[] = [];

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ByteBudget } from '../../src/http/byte-budget.ts';
 import { costReader, type ReadCost } from '../../src/policies/quota/cost-reader.ts';
+import { CostPlan } from '../../src/policies/quota/stated-cost.ts';
 
-const PARTS = [[['usage', 'in']], [['usage', 'out']]];
+const PLAN = new CostPlan([[['usage', 'in']], [['usage', 'out']]]);
 const TYPES = ['application/json', 'text/event-stream', 'application/x-ndjson'];
 const CODINGS = ['identity', 'gzip', 'br', 'odd'];
 
@@ -12,7 +13,7 @@ function read(type: string, coding: string, chunks: readonly Uint8Array[], compl
   const memory = new ByteBudget(1_000_000);
   const reads: ReadCost[] = [];
   const headers = ['Content-Type', type, 'Content-Encoding', coding];
-  const reader = costReader({ status: 200, headers }, PARTS, { memory, onRead: (cost) => reads.push(cost) });
+  const reader = costReader({ status: 200, headers }, PLAN, { memory, onRead: (cost) => reads.push(cost) });
   for (const chunk of chunks) reader?.write(chunk);
   reader?.end(complete);
   expect(memory.used).toBe(0);

@@ -7,7 +7,7 @@ import { eventReader } from '../../http/event-stream/reader.ts';
 import { headerOf, type RawHeaders } from '../../http/headers.ts';
 import type { Reply } from '../../http/reply.ts';
 import type { CostReading } from '../../proxy/notes.ts';
-import { type CostParts, StatedCost } from './stated-cost.ts';
+import { type CostPlan, StatedCost } from './stated-cost.ts';
 
 /** A larger event is not read, nor is a larger body that is JSON or compressed: it is buffered, and parsed in one go. */
 const MAX_BYTES = 256 * 1024;
@@ -34,14 +34,17 @@ type Head = Pick<Reply, 'status' | 'headers'>;
 /** Reads the cost that a reply states, from a copy of its bytes. Undefined if a reply of this kind states none. */
 export function costReader(
   { status, headers }: Head,
-  parts: CostParts,
+  plan: CostPlan,
   deps: CostReaderDeps,
 ): BodyObserver | undefined {
   if (status < 200 || status > 299) return undefined;
   const type = headerOf(headers, 'content-type') ?? '';
-  const reader = new CostReader(headers, type, new StatedCost(parts), deps);
+  const reader = new CostReader(headers, type, new StatedCost(plan), deps);
   return reader.isStream || JSON_TYPE.test(type) ? reader : undefined;
 }
+
+const joined = (chunks: readonly Buffer[]): Buffer =>
+  chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i;
 
@@ -80,7 +83,7 @@ class CostReader implements BodyObserver, EventListener {
   end(complete: boolean): void {
     const chunks = this.#bytes?.chunks();
     this.#release();
-    if (complete && chunks !== undefined) this.#read(Buffer.concat(chunks));
+    if (complete && chunks !== undefined) this.#read(joined(chunks));
     this.#events?.end();
     const { cost, complete: found } = this.#cost.total;
     this.#onRead({ cost, result: found ? 'read' : this.#missing(complete) });

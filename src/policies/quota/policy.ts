@@ -12,6 +12,7 @@ import type { SeenReply } from './credential-quota.ts';
 import type { Demand } from './demand.ts';
 import type { QuotaQueue } from './quota-queue.ts';
 import type { Quota } from './quota.ts';
+import type { CostPlan } from './stated-cost.ts';
 
 /** Thrown by the inner part for an admitted attempt that has to wait again. The outer part handles it. */
 const REQUEUED = new Error('sent back to the quota queue');
@@ -177,13 +178,13 @@ export class AdmittedAttempt implements After {
 
   /** The reply with a body that corrects the cost of its call as it passes; undefined if it states none. */
   #withCost(reply: Reply): Reply | undefined {
-    return this.#quota.options.cost.reply.length === 0 ? undefined : this.#withReadCost(reply);
+    const plan = this.#quota.statedCost;
+    return plan === undefined ? undefined : this.#withReadCost(reply, plan);
   }
 
-  #withReadCost(reply: Reply): Reply | undefined {
-    const { reply: parts } = this.#quota.options.cost;
+  #withReadCost(reply: Reply, plan: CostPlan): Reply | undefined {
     const onRead = (read: ReadCost) => this.#costWasRead(read);
-    const observer = costReader(reply, parts, { memory: this.#deps.memory, onRead });
+    const observer = costReader(reply, plan, { memory: this.#deps.memory, onRead });
     return observer === undefined ? undefined : { ...reply, body: new ObservedBody(reply.body, observer) };
   }
 

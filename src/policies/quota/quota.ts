@@ -19,6 +19,7 @@ import type { Seer } from './cooldown.ts';
 import type { CredentialMemory, QuotaMemory } from './quota-memory.ts';
 import type { SharedCredential } from './shared-credential.ts';
 import { SharedCooldowns } from './shared-cooldowns.ts';
+import { CostPlan } from './stated-cost.ts';
 import { Throughput } from './throughput.ts';
 import type { TokenSources } from './token-source.ts';
 
@@ -77,9 +78,13 @@ const MOST_CREDENTIALS = 1000;
 
 const NO_READINGS: readonly QuotaReading[] = [];
 
+const planOf = ({ cost }: QuotaOptions): CostPlan | undefined =>
+  cost.reply.length === 0 ? undefined : new CostPlan(cost.reply);
+
 /** The quotas of an upstream, with a queue for each credential that has a known quota. */
 export class Quota {
   #options: QuotaOptions;
+  #statedCost: CostPlan | undefined;
   readonly #counted: CountedCredentials;
   readonly #deps: QuotaDeps;
   readonly #read: QuotaReader;
@@ -103,6 +108,7 @@ export class Quota {
 
   constructor(options: QuotaOptions, deps: QuotaDeps) {
     this.#options = options;
+    this.#statedCost = planOf(options);
     this.#counted = deps.counted ?? new CountedCredentials();
     this.#deps = deps;
     this.#read = quotaReader(options.formats);
@@ -112,9 +118,15 @@ export class Quota {
     return this.#options;
   }
 
+  /** Where replies state their cost; undefined: they do not. */
+  get statedCost(): CostPlan | undefined {
+    return this.#statedCost;
+  }
+
   /** The options change, but for those that `learningOf` names. Nothing is forgotten, and calls that wait keep their places. */
   follow(options: QuotaOptions): void {
     this.#options = options;
+    this.#statedCost = planOf(options);
     for (const queue of this.#all()) queue.follow(options);
   }
 

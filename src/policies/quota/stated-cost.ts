@@ -12,32 +12,41 @@ export function costOf(found: unknown): number | undefined {
   return typeof found === 'number' && found >= 0 && found <= HIGHEST_COST ? found : undefined;
 }
 
-/** Reads the cost from the JSON texts of one reply: its body, or its events in order. The last value at a pointer counts. */
-export class StatedCost {
-  readonly #parts: CostParts;
+/** Where a reply states its cost, and what its text must contain to do so. Made once for many replies. */
+export class CostPlan {
+  readonly parts: CostParts;
   /** Texts without one of these names state no cost, and are not parsed. Undefined: every text is parsed. */
-  readonly #names: readonly string[] | undefined;
-  readonly #found: (number | undefined)[][];
+  readonly names: readonly string[] | undefined;
 
   constructor(parts: CostParts) {
-    this.#parts = parts;
-    this.#names = namesOf(parts);
-    this.#found = parts.map((pointers) => pointers.map(() => undefined));
+    this.parts = parts;
+    this.names = namesOf(parts);
+  }
+}
+
+/** Reads the cost from the JSON texts of one reply: its body, or its events in order. The last value at a pointer counts. */
+export class StatedCost {
+  readonly #plan: CostPlan;
+  readonly #found: (number | undefined)[][];
+
+  constructor(plan: CostPlan) {
+    this.#plan = plan;
+    this.#found = plan.parts.map((pointers) => pointers.map(nothing));
   }
 
   read(text: string): void {
-    if (this.#names?.some((name) => text.includes(name)) === false) return;
+    const { parts, names } = this.#plan;
+    if (names?.some((name) => text.includes(name)) === false) return;
     // `[DONE]`, or a body that is not JSON, states none.
     const document = parsedJson(text);
     if (typeof document !== 'object' || document === null) return;
-    this.#parts.forEach((pointers, part) =>
-      pointers.forEach((pointer, at) => {
-        const cost = valuesAt(document, pointer)
-          .map(costOf)
-          .findLast((value) => value !== undefined);
-        if (cost !== undefined) (this.#found[part] as (number | undefined)[])[at] = cost;
-      }),
-    );
+    for (let part = 0; part < parts.length; part++) {
+      const pointers = parts[part] as readonly Pointer[];
+      const costs = this.#found[part] as (number | undefined)[];
+      for (let at = 0; at < pointers.length; at++)
+        for (const value of valuesAt(document, pointers[at] as Pointer))
+          costs[at] = costOf(value) ?? costs[at];
+    }
   }
 
   /** The sum of the parts that were found. `complete`: all of them were. */
@@ -50,6 +59,8 @@ export class StatedCost {
     return { cost, complete: !values.includes(undefined) };
   }
 }
+
+const nothing = (): undefined => undefined;
 
 /** The last names of the pointers, as JSON writes them. A name that JSON can write in two ways is none. */
 function namesOf(parts: CostParts): readonly string[] | undefined {
