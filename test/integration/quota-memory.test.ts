@@ -124,3 +124,21 @@ test('a durable request that waits is not sent by the next process while the quo
   expect((await second.monitor(location)).attempts.made).toBe(0);
   expect(origin.requests.length).toBe(1);
 });
+
+test('a reload that changes how a quota learns takes nothing for the knowledge of an earlier process', async () => {
+  const origin = await startOrigin();
+  const yaml = durableConfig(origin, { more: '    quota: { windows: [3/d], wait: 1ms }\n' });
+  const client = await startDurable(yaml);
+  const { proxy } = client;
+  for (let i = 0; i < 2; i++) expect((await client.call('GET', '/api/x')).status).toBe(200);
+  const written = async () => JSON.parse(await (await fetch(`${proxy.adminUrl}/api/state`)).text()) as State;
+  await vi.waitFor(
+    async () => expect((await written()).quota_memory).toMatchObject({ credentials: 1, unwritten: 0 }),
+    WAIT,
+  );
+  proxy.rewrite(yaml.replace('wait', 'learn: false, wait'));
+  expect(await proxy.app.reload()).toMatchObject({ ok: true });
+  expect((await client.call('GET', '/api/x')).status).toBe(200);
+  expect((await client.call('GET', '/api/x')).status).toBe(429);
+  expect(proxy.states.filter(({ type }) => type === 'quota_remembered')).toEqual([]);
+});

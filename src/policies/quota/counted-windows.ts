@@ -48,6 +48,10 @@ export class CountedCredentials {
     sizeCalculation: () => 1,
   });
 
+  has(credential: string): boolean {
+    return this.#windows.has(credential);
+  }
+
   of(credential: string): CountedWindows {
     let windows = this.#windows.get(credential);
     if (windows === undefined) this.#windows.set(credential, (windows = new CountedWindows()));

@@ -245,6 +245,8 @@ export class Quota {
     const shared = this.#deps.shared?.(secret);
     const cooldowns = shared && this.#sharedCooldowns(shared, credential, () => queue);
     const memory = this.#deps.memory?.of(secret);
+    // Of a credential that a quota before this one has counted, an earlier process knew nothing else.
+    const isCounted = this.#counted.has(credential);
     const facts = () => quota.facts(clock.now());
     const quota: CredentialQuota = new CredentialQuota(
       { ...this.options, shareOf },
@@ -261,7 +263,7 @@ export class Quota {
     const queue: QuotaQueue = new QuotaQueue(quota, this.options, { clock, draining, requestLease });
     if (cooldowns !== undefined) this.#sharing.set(queue, cooldowns);
     cooldowns?.start();
-    if (memory !== undefined) this.#recall(credential, quota, memory);
+    if (memory !== undefined && !isCounted) this.#recall(credential, quota, memory);
     return queue;
   }
 
