@@ -61,28 +61,31 @@ export function targetOfNext({ before, route }: NextRequest, { boundTo }: Runner
  * Why no target may get a request that may have been processed. Undefined: one may. `lost`: the process of the latest attempt has
  * stopped, so its target was not stored.
  */
-export function whyNoTarget(
-  request: NextRequest,
-  { boundTo }: RunnerState,
-  lost: boolean,
-): string | undefined {
+export function whyNoTarget(request: NextRequest, state: RunnerState, lost: boolean): string | undefined {
   const { job, route, before } = request;
   if (job.upstreamKey === null || !needsTarget(request) || before?.targetName !== undefined) return undefined;
-  const { targets } = route;
-  if (boundTo === undefined || boundTo === NO_TARGETS) return whyUnknown(boundTo, lost, targets);
-  return targets?.has(boundTo) === true ? undefined : gone(boundTo);
+  const { boundTo } = state;
+  if (boundTo === undefined || boundTo === NO_TARGETS) return whyUnknown(state, lost, route);
+  return route.targets?.has(boundTo) === true ? undefined : gone(boundTo);
 }
 
 /** Why nothing says which target may have processed the request. */
 function whyUnknown(
-  boundTo: string | undefined,
+  { boundTo, hadTargets = false }: Pick<RunnerState, 'boundTo' | 'hadTargets'>,
   lost: boolean,
-  targets: DurableRoute['targets'],
+  route: DurableRoute,
 ): string | undefined {
-  if (targets === undefined || targets.size === 1) return undefined;
+  if (!hadTargets && !hasSeveralTargets(route)) return undefined;
   if (boundTo === NO_TARGETS) return SENT_BEFORE_TARGETS;
   return lost ? STOPPED_DURING_ATTEMPT : undefined;
 }
+
+const hasSeveralTargets = ({ targets }: Pick<DurableRoute, 'targets'>): boolean =>
+  targets !== undefined && targets.size > 1;
+
+/** The state of a request that the route accepts. A later configuration may have only one of its targets. */
+export const firstState = (route: Pick<DurableRoute, 'targets'>): Pick<RunnerState, 'hadTargets'> =>
+  hasSeveralTargets(route) ? { hadTargets: true } : {};
 
 const ANOTHER = 'another one may not know its idempotency key';
 const STOPPED_DURING_ATTEMPT = `Outcome unknown: the process stopped during the attempt, and nothing says which target may have processed the request; ${ANOTHER}`;

@@ -28,6 +28,8 @@ export interface RunnerState {
    * one. Undefined: every one may.
    */
   readonly boundTo?: string | undefined;
+  /** Its upstream had several targets when it was accepted. */
+  readonly hadTargets?: boolean | undefined;
   /** Undefined before the first successful reply, and on routes that do not poll. */
   readonly poll?: PollState | undefined;
 }

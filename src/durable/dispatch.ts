@@ -301,6 +301,6 @@ function noRoute(job: ClaimedJob, now: number): Decision {
 }
 
 function runnerStateOf(job: ClaimedJob): RunnerState {
-  const { previousMs = 0, cost = 1, obstacle, boundTo: target } = parsedState(job) as Partial<RunnerState>;
-  return { previousMs, cost: job.counted > 0 ? cost : 0, obstacle, boundTo: target };
+  const { previousMs = 0, cost = 1, ...state } = parsedState(job) as Partial<RunnerState>;
+  return { ...state, previousMs, cost: job.counted > 0 ? cost : 0 };
 }

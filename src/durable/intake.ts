@@ -9,11 +9,13 @@ import { ProxyError } from '../proxy/errors.ts';
 import { keyIn } from '../proxy/idempotency-key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { unguessableId } from '../runtime/random.ts';
+import { firstState } from './bound-target.ts';
 import type { Credentials } from './credentials.ts';
 import type { Health } from './health.ts';
 import type { NewJob } from './job.ts';
 import type { DurableProcess } from './options.ts';
 import type { DurableRoute } from './route.ts';
+import { textOfState } from './settlement.ts';
 import { StoreError } from './store/db.ts';
 import type { Store, Submitted } from './store/store.ts';
 import { submissionOptionsOf, withoutSubmissionFields } from './submission-options.ts';
@@ -82,7 +84,7 @@ export class Intake {
       parent: null,
       requestId: call.identity?.id ?? null,
       traceparent: storedTraceparent(call),
-      runnerState: '',
+      runnerState: textOfState(firstState(route)),
       createdAt: Math.floor(now),
       ...options,
       dueAt: Math.floor(options.dueAt),

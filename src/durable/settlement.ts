@@ -94,6 +94,9 @@ export function lostAttempt({ attempt, startedAt = 0, dueAt }: ClaimedJob): Reco
   };
 }
 
+export const textOfState = (state: object): string =>
+  Object.keys(state).length === 0 ? '' : JSON.stringify(state);
+
 export function parsedState({ runnerState }: Pick<ClaimedJob, 'runnerState'>): object {
   return runnerState === '' ? {} : (JSON.parse(runnerState) as object);
 }

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { RunnerState } from '../decision.ts';
 import type { Job, NewJob } from '../job.ts';
+import { textOfState } from '../settlement.ts';
 import type { ScheduleOptions } from './options.ts';
 
 export interface RunParts {
@@ -7,10 +9,11 @@ export interface RunParts {
   readonly slotAt: number | undefined;
   readonly now: number;
   readonly deadlineMs: number;
+  readonly state: Pick<RunnerState, 'hadTargets'>;
 }
 
 /** Builds one run of a schedule, as a durable request of its route. */
-export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: RunParts): NewJob {
+export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs, state }: RunParts): NewJob {
   const { name, route, tenant, method, target, headers, overlap, keyHeader } = schedule;
   const random = randomBytes(16).toString('hex');
   const body = Buffer.from(schedule.body);
@@ -41,7 +44,7 @@ export function runOf(schedule: ScheduleOptions, { slotAt, now, deadlineMs }: Ru
     parent: name,
     requestId: null,
     traceparent: null,
-    runnerState: slotAt === undefined ? '' : JSON.stringify({ slotAt }),
+    runnerState: textOfState({ ...(slotAt !== undefined && { slotAt }), ...state }),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { Observer } from '../../telemetry/call-record.ts';
 import type { Health } from '../health.ts';
 import type { Job } from '../job.ts';
+import { firstState } from '../bound-target.ts';
 import type { DurableRoute } from '../route.ts';
 import { StoreError } from '../store/db.ts';
 import type { Store } from '../store/store.ts';
@@ -165,8 +166,10 @@ export class Scheduler {
 
   #job(options: ScheduleOptions, slotAt: number | undefined) {
     const { clock, route } = this.#deps;
-    const deadlineMs = route(options.route)?.options.deadlineMs ?? 86_400_000;
-    return runOf(options, { slotAt, now: clock.wallTime(), deadlineMs });
+    const configured = route(options.route);
+    const deadlineMs = configured?.options.deadlineMs ?? 86_400_000;
+    const state = configured === undefined ? {} : firstState(configured);
+    return runOf(options, { slotAt, now: clock.wallTime(), deadlineMs, state });
   }
 
   #report({ name, route }: ScheduleOptions, slotAt: number, result: SlotResult): void {

@@ -82,6 +82,15 @@ test.each([
   expect(await next(targets, more)).toBe('wait');
 });
 
+test.each([['one of them'], []])(
+  'it ends so, too, if its upstream had several targets and has now %j',
+  async (...targets) => {
+    const job = { runnerState: '{"hadTargets":true}' };
+    expect(await next(targets, { job })).toMatchObject({ code: 'unknown_outcome' });
+    expect(await next(targets, { job: { ...job, method: 'PUT' } })).toBe('wait');
+  },
+);
+
 test('a POST without a key ends with the usual reason', async () => {
   expect(await next(['a', 'b'], { job: { upstreamKey: null } })).toMatchObject({
     code: 'unknown_outcome',

@@ -5,6 +5,7 @@ import type { ScheduleOptions } from '../../../src/durable/schedules/options.ts'
 import { slotOf } from '../../../src/durable/schedules/run.ts';
 import { Scheduler } from '../../../src/durable/schedules/scheduler.ts';
 import { StoreError } from '../../../src/durable/store/db.ts';
+import type { DurableRoute } from '../../../src/durable/route.ts';
 import type { Store } from '../../../src/durable/store/store.ts';
 import { combine } from '../../../src/telemetry/observer.ts';
 import { SetClock } from '../../support/set-clock.ts';
@@ -24,7 +25,7 @@ const DAILY: ScheduleOptions = {
   keyHeader: undefined,
 };
 
-function watch(options: ScheduleOptions) {
+function watch(options: ScheduleOptions, route?: DurableRoute) {
   const clock = new SetClock();
   const slots = new Map<number, NewJob | undefined>();
   let failing = false;
@@ -51,7 +52,7 @@ function watch(options: ScheduleOptions) {
     health: new Health({ clock, logger, observer: combine() }),
     logger,
     observer: { stateChanged: () => undefined },
-    route: () => undefined,
+    route: () => route,
     submitted: () => undefined,
   });
   scheduler.setUp([options]);
@@ -87,6 +88,21 @@ test('a clock set back runs no slot twice; a clock set forward runs the latest s
   await hours(1);
   expect(runs()).toEqual(['01-01T12:00', '01-04T12:00']);
   expect(jobs().map((job) => new Date(slotOf(job) ?? 0).toISOString().slice(5, 16))).toEqual(runs());
+});
+
+test('a run is stored with the fact that its upstream has several targets', async () => {
+  const place = { origin: 'https://api.example', basePath: '' };
+  const targets = new Map([
+    ['a', place],
+    ['b', place],
+  ]);
+  const { hours, jobs } = watch(DAILY, {
+    options: { deadlineMs: 1_000 },
+    targets,
+  } as unknown as DurableRoute);
+  await hours(13);
+  const [run] = jobs();
+  expect(JSON.parse(run?.runnerState ?? '')).toEqual({ slotAt: slotOf(run as NewJob), hadTargets: true });
 });
 
 const HOURLY: ScheduleOptions = { ...DAILY, name: 'hourly', cron: '0 * * * *' };
