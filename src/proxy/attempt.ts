@@ -62,7 +62,7 @@ export class Attempt {
   credential: Credential | undefined = undefined;
   /** Replaces target and headers of the call in this attempt. Set by `auth`. */
   authorized: AuthorizedRequest | undefined = undefined;
-  /** The attempt must not leave at this moment or later, on the scale of `clock.now()`; undefined: at any. Set by `signature-age`. */
+  /** The attempt must not leave at this moment or later, on the scale of `clock.real()`; undefined: at any. Set by `signature-age`. */
   signatureExpiresAt: number | undefined = undefined;
   /** The attempt's quota. Call `start` just before it leaves; false: it goes back to the queue. Set by `quota`. */
   reservation: { start(): boolean } | undefined = undefined;

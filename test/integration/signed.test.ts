@@ -112,6 +112,23 @@ describe('signed calls', () => {
     expect(metrics).toMatch(/breakwater_retries_denied_total\{.*reason="signature_age"\} 1/);
   });
 
+  test.each([
+    ['during a backoff', 7_000, 1],
+    ['and no backoff fits in the rest', 3_000, 2],
+  ])('age while the process is stopped %s', async (_when, stoppedMs, sent) => {
+    const clock = new FakeClock();
+    const origin = await startOrigin(status(503));
+    const yaml = apiConfig(origin, settings('signed: { max_age: 10s }', 'timeouts: { total: 60s }', RETRIES));
+    const proxy = await startTidy(yaml, { clock });
+    const client = await get(proxy);
+    await clock.untilAsleep();
+    clock.stoppedMs = stoppedMs;
+    await clock.advance(4_000);
+    const reply = await client.readReply();
+    expect([reply.status, rawHeader(reply, 'breakwater-gave-up')]).toEqual([503, 'signature_age']);
+    expect(origin.requests.length).toBe(sent);
+  });
+
   test('are not sent at all if they wait in a queue for longer', async () => {
     const clock = new FakeClock();
     const { step, answer } = held();

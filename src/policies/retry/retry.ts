@@ -210,7 +210,8 @@ class RetriedCall implements Receiver {
     const { budget, clock, interrupt } = this.#deps;
     const now = clock.now();
     const { signatureExpiresAt } = this.#all;
-    if (signatureExpiresAt !== undefined && now + delayMs >= signatureExpiresAt) return 'signature_age';
+    if (signatureExpiresAt !== undefined && clock.real() + delayMs >= signatureExpiresAt)
+      return 'signature_age';
     const interrupted = interrupt.reason(now);
     if (interrupted !== undefined) return interrupted;
     if (cost > 0 && (this.#owing || !budget.withdraw(now, cost))) return 'budget';

@@ -20,14 +20,14 @@ export function signatureAgePolicies(maxAgeMs: number, clock: Clock): SignatureA
   return {
     outer: {
       before(_call, attempt) {
-        attempt.signatureExpiresAt = clock.now() + maxAgeMs;
+        attempt.signatureExpiresAt = clock.real() + maxAgeMs;
         return undefined;
       },
     },
     inner: {
       before(call, attempt) {
         const { signatureExpiresAt } = attempt;
-        if (signatureExpiresAt !== undefined && clock.now() >= signatureExpiresAt)
+        if (signatureExpiresAt !== undefined && clock.real() >= signatureExpiresAt)
           throw tooOld(call, maxAgeMs);
         return undefined;
       },
