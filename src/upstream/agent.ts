@@ -1,13 +1,15 @@
-import type { Dispatcher } from 'undici';
 import type { ConnectionOptions } from '../proxy/connection-options.ts';
 import { type Connector, type ConnectorDeps, type ConnectorOptions, createConnector } from './connector.ts';
+import type { Handler, Request } from './handler.ts';
 import { Http1Pool } from './http1-pool.ts';
 import { Http2Pool } from './http2-pool.ts';
 
 interface AgentOptions extends ConnectionOptions, ConnectorOptions {}
 
-/** Sends requests: the part of undici's Dispatcher that is used here. */
-export type Sender = Pick<Dispatcher, 'dispatch'>;
+/** Sends requests. */
+export interface Sender {
+  dispatch(request: Request, handler: Handler): boolean;
+}
 
 /** All connections to one upstream. */
 export interface Agent {

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/bodies/request-body.ts';
 import { framingError } from '../http/framing.ts';
 import { type RawHeaders, replyTrailers } from '../http/headers.ts';
@@ -22,12 +21,8 @@ import { appended } from '../runtime/appended.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { soon, type SoonTask } from '../runtime/soon.ts';
 import { toProxyError } from './failure.ts';
+import type { Controller, Handler, ReplyFields } from './handler.ts';
 import { tunnelReply } from './tunnel.ts';
-import { wireFields } from './wire-fields.ts';
-
-type Controller = Dispatcher.DispatchController;
-/** Values by lower-case name, as undici gives them. */
-type ParsedFields = Readonly<Record<string, unknown>>;
 
 /** A discarded body up to this size is read, so that its connection can be reused. A larger one is aborted. */
 const MAX_DRAIN_BYTES = 64 * 1024;
@@ -53,7 +48,7 @@ export interface ExchangedAttempt {
  * One request on one connection, driven by undici's callbacks. If the body of the reply has no reader yet when its head was
  * received, the socket is paused.
  */
-export class Exchange implements Dispatcher.DispatchHandler, ReplyBody, SoonTask {
+export class Exchange implements Handler, ReplyBody, SoonTask {
   readonly #of: ExchangedAttempt;
   readonly #signal: Abort;
   readonly #source: BodySource;
@@ -96,13 +91,13 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody, SoonTask
     this.#sent = 'sent_unknown';
   }
 
-  onResponseStart(controller: Controller, status: number, parsed: ParsedFields, statusText = ''): void {
+  onResponseStart(controller: Controller, status: number, fields: ReplyFields, statusText = ''): void {
     if (status === 101)
       return controller.abort(
         new ProxyError('protocol_error', 'the upstream answered 101 without naming a protocol'),
       );
-    if (status >= 100 && status < 200) return this.#onInterim(controller, status, parsed);
-    const headers = rawHeaders(controller, parsed);
+    if (status >= 100 && status < 200) return this.#onInterim(status, fields.list);
+    const headers = fields.list;
     const problem = status < 100 ? `the upstream sent the invalid status ${status}` : framingError(headers);
     if (problem !== undefined) return controller.abort(new ProxyError('protocol_error', problem));
     this.#reply({ status, statusText, headers, body: this, interim: this.#bufferedInterims });
@@ -123,19 +118,19 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody, SoonTask
   }
 
   /** Forwards interim replies, except 100: it answers an expectation, which is not forwarded (RFC 9110 §15.2). */
-  #onInterim(controller: Controller, status: number, parsed: ParsedFields): void {
+  #onInterim(status: number, headers: RawHeaders): void {
     const { interims, last } = this.#of.attempt;
     if (status === 100 || interims === undefined || ++this.#interims > MAX_INTERIM) return;
-    const interim = { status, headers: rawHeaders(controller, parsed) };
+    const interim = { status, headers };
     if (last) interims.onInterim(interim);
     else (this.#bufferedInterims ??= []).push(interim);
   }
 
   /** undici has handed over the connection. */
-  onRequestUpgrade(controller: Controller, _status: number, parsed: ParsedFields, socket: Duplex): void {
+  onRequestUpgrade(_controller: Controller, _status: number, fields: ReplyFields, socket: Duplex): void {
     let reply: Reply | undefined;
     try {
-      reply = tunnelReply(this.#of.call.upgrade ?? '', rawHeaders(controller, parsed), socket as Socket);
+      reply = tunnelReply(this.#of.call.upgrade ?? '', fields.list, socket as Socket);
     } catch (error) {
       this.#fail(error as ProxyError);
     }
@@ -172,11 +167,9 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody, SoonTask
     controller.abort(new Error('the reader of the body is gone'));
   }
 
-  onResponseEnd(controller?: Controller, parsed: ParsedFields = {}): void {
+  onResponseEnd(_controller: Controller, { list: trailers }: ReplyFields): void {
     this.#finish(this.#discarded ? 'discarded' : 'complete');
-    const trailers = controller?.rawTrailers;
-    if (Array.isArray(trailers) && trailers.length > 0)
-      this.#sink?.addTrailers?.(replyTrailers(wireFields(trailers, parsed)));
+    if (trailers.length > 0) this.#sink?.addTrailers?.(replyTrailers(trailers));
     this.#sink?.end();
   }
 
@@ -280,10 +273,4 @@ export class Exchange implements Dispatcher.DispatchHandler, ReplyBody, SoonTask
     if (first !== undefined) tellEnd(first, end);
     if (others !== undefined) for (const listener of others) tellEnd(listener, end);
   }
-}
-
-function rawHeaders(controller: Controller, parsed: ParsedFields): RawHeaders {
-  const raw = controller.rawHeaders;
-  if (!Array.isArray(raw)) throw new TypeError('undici gave no raw headers for this reply');
-  return wireFields(raw, parsed);
 }

@@ -1,4 +1,3 @@
-import type { Dispatcher } from 'undici';
 import type { Call } from '../proxy/call.ts';
 import type { Fault, FaultOptions } from '../proxy/fault.ts';
 import type { Dispatch } from '../proxy/pipeline.ts';
@@ -6,10 +5,8 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Sender } from './agent.ts';
 import type { ExchangeOptions } from './exchange.ts';
+import type { Controller, Handler, ReplyFields, Request } from './handler.ts';
 import { upstreamDispatch } from './send.ts';
-
-type Handler = Dispatcher.DispatchHandler;
-type Options = Dispatcher.DispatchOptions;
 
 export interface FaultDeps extends ExchangeOptions {
   readonly random: Random;
@@ -61,29 +58,29 @@ class FaultySender implements Sender {
     this.#clock = clock;
   }
 
-  dispatch(options: Options, handler: Handler): boolean {
+  dispatch(request: Request, handler: Handler): boolean {
     const { delayMs } = this.#fault;
     // The request counts as queued until then: an attempt that ends meanwhile was not sent.
-    if (delayMs > 0) this.#clock.timer(delayMs, () => this.#begin(options, handler));
-    else this.#begin(options, handler);
+    if (delayMs > 0) this.#clock.timer(delayMs, () => this.#begin(request, handler));
+    else this.#begin(request, handler);
     return true;
   }
 
-  #begin(options: Options, handler: Handler): void {
+  #begin(request: Request, handler: Handler): void {
     const { end } = this.#fault;
-    if (end === 'pass') this.#real.dispatch(options, handler);
+    if (end === 'pass') this.#real.dispatch(request, handler);
     else new FaultyConnection(handler).begin(end);
   }
 }
 
+const NO_BODY: ReplyFields = { list: ['content-length', '0'] };
+const NO_TRAILERS: ReplyFields = { list: [] };
+
 /** Acts as undici's side of one request. */
-class FaultyConnection implements Dispatcher.DispatchController {
+class FaultyConnection implements Controller {
   readonly #handler: Handler;
-  readonly rawTrailers: Buffer[] = [];
-  rawHeaders: Buffer[] = [];
-  aborted = false;
-  paused = false;
-  reason: Error | null = null;
+  #aborted = false;
+  #paused = false;
   #ends = false;
 
   constructor(handler: Handler) {
@@ -91,39 +88,37 @@ class FaultyConnection implements Dispatcher.DispatchController {
   }
 
   begin(end: Exclude<Fault['end'], 'pass'>): void {
-    this.#handler.onRequestStart?.(this, {});
-    if (this.aborted || end === 'stall') return;
+    this.#handler.onRequestStart(this);
+    if (this.#aborted || end === 'stall') return;
     if (end === 'reset')
       return this.#fail(Object.assign(new Error('an injected fault'), { code: 'ECONNRESET' }));
-    this.rawHeaders = ['content-length', '0'].map((text) => Buffer.from(text));
-    this.#handler.onResponseStart?.(this, end, {}, 'Injected Fault');
+    this.#handler.onResponseStart(this, end, NO_BODY, 'Injected Fault');
     this.#ends = true;
     this.#end();
   }
 
   #end(): void {
-    if (!this.#ends || this.paused || this.aborted) return;
+    if (!this.#ends || this.#paused || this.#aborted) return;
     this.#ends = false;
-    this.#handler.onResponseEnd?.(this, {});
+    this.#handler.onResponseEnd(this, NO_TRAILERS);
   }
 
   #fail(error: Error): void {
-    this.#handler.onResponseError?.(this, error);
+    this.#handler.onResponseError(this, error);
   }
 
   abort(reason: Error): void {
-    if (this.aborted) return;
-    this.aborted = true;
-    this.reason = reason;
+    if (this.#aborted) return;
+    this.#aborted = true;
     this.#fail(reason);
   }
 
   pause(): void {
-    this.paused = true;
+    this.#paused = true;
   }
 
   resume(): void {
-    this.paused = false;
+    this.#paused = false;
     this.#end();
   }
 }

@@ -1,11 +1,12 @@
-import type { Dispatcher } from 'undici';
 // Deep imports: undici's index also loads fetch, mocks, caches and WebSockets, which takes 10 MB and 80 % of the import
 // time. The exact version of undici is pinned for that reason.
 import symbols from 'undici/lib/core/symbols.js';
-import Client from 'undici/lib/dispatcher/client.js';
+import type Client from 'undici/lib/dispatcher/client.js';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Connector } from './connector.ts';
+import type { Handler, Request } from './handler.ts';
+import { Http1Client } from './http1-client.ts';
 
 export interface Http1PoolOptions {
   readonly clock: Clock;
@@ -62,16 +63,16 @@ export class Http1Pool {
     return this.#free.length;
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+  dispatch(request: Request, handler: Handler): boolean {
     if (this.#closed) {
       const error = new ProxyError('connection_terminated', 'the pool is closed');
-      handler.onResponseError?.(undefined as unknown as Dispatcher.DispatchController, error);
+      handler.onResponseError(undefined, error);
       return false;
     }
     const now = this.#clock.now();
     if (now >= this.#nextCheckAt) this.#retireOld(now);
     const client = this.#take();
-    client.dispatch(options, handler);
+    client.dispatch(request, handler);
     // undici has refused the request, so it emits no 'drain'.
     if (isFree(client)) this.#release(client);
     return true;
@@ -91,7 +92,7 @@ export class Http1Pool {
   }
 
   #create(): Client {
-    const client = new Client(this.#origin, this.#options);
+    const client = new Http1Client(this.#origin, this.#options);
     client.on('connect', () => this.#connected(client));
     client.on('drain', () => this.#release(client));
     client.on('disconnect', () => {

@@ -2,7 +2,8 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { outliveStreams } from '../runtime/http2-handles.ts';
-import { type Handler, Http2Exchange, type Request, type StreamOwner } from './http2-exchange.ts';
+import type { Handler, Request } from './handler.ts';
+import { Http2Exchange, type StreamOwner } from './http2-exchange.ts';
 
 export interface Http2ConnectionOptions {
   readonly origin: URL;

@@ -1,13 +1,11 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
 import { addAbortSignal, PassThrough } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { BodySource } from '../http/bodies/request-body.ts';
+import type { RawHeaders } from '../http/headers.ts';
 import { isSilence, ProxyError } from '../proxy/errors.ts';
 import { toProxyError } from './failure.ts';
+import type { Controller, Handler, Request } from './handler.ts';
 import { fieldsOf, lengthOf, replyFields, resetName } from './http2-fields.ts';
-
-export type Handler = Dispatcher.DispatchHandler;
-export type Request = Dispatcher.DispatchOptions;
 
 /** The connection of an exchange. */
 export interface StreamOwner {
@@ -37,17 +35,15 @@ const NOT_PROCESSED: ReadonlySet<number> = new Set([NGHTTP2_REFUSED_STREAM, NGHT
  * One request on one stream, with the callbacks of undici's HTTP/1.1. undici's own HTTP/2 (8.12.4) is not used. For a
  * paused reply, it loses the bytes that arrive together with the trailers, and reports the reply as complete.
  */
-export class Http2Exchange implements Dispatcher.DispatchController {
-  aborted = false;
-  paused = false;
-  reason: Error | null = null;
-  rawHeaders: string[] | null = null;
-  rawTrailers: string[] | null = null;
+export class Http2Exchange implements Controller {
   readonly #connection: StreamOwner;
   readonly #handler: Handler;
   #stream: ClientHttp2Stream | undefined;
   #length: number | undefined;
   #received = 0;
+  /** Whether the upstream has answered. An interim reply is an answer. */
+  #answered = false;
+  #trailers: RawHeaders = [];
   #done = false;
   /** Whether the whole reply has arrived. */
   #ended = false;
@@ -59,7 +55,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
 
   /** Sends the request. True if a stream was opened; its end calls `streamClosed`. */
   start(request: Request, origin: URL): boolean {
-    this.#handler.onRequestStart?.(this, {});
+    this.#handler.onRequestStart(this);
     if (this.#done) return false;
     const body = request.body as BodySource | null;
     const endStream = body === null || body === undefined;
@@ -78,20 +74,16 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   }
 
   pause(): void {
-    this.paused = true;
     this.#stream?.pause();
   }
 
   resume(): void {
-    this.paused = false;
     this.#stream?.resume();
   }
 
   /** Resets the stream. Others on the connection are not affected. */
   abort(reason: Error): void {
     if (this.#done) return;
-    this.aborted = true;
-    this.reason = reason;
     if (reason instanceof ProxyError && isSilence(reason)) this.#connection.checkAlive();
     this.#fail(reason);
   }
@@ -115,7 +107,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
       this.#onEnd(stream);
     });
     stream.on('trailers', (_headers, _flags, raw) => {
-      this.rawTrailers = replyFields(raw).fields;
+      this.#trailers = replyFields(raw).fields;
     });
     stream.on('end', () => this.#onEnd(stream));
     stream.on('error', (error) => this.#fail(this.#failureOf(stream, error)));
@@ -128,27 +120,27 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   #head(raw: readonly string[]): void {
     if (this.#done) return;
     const { status, fields } = replyFields(raw);
-    this.rawHeaders = fields;
-    this.#handler.onResponseStart?.(this, status, {}, '');
+    this.#answered = true;
+    this.#handler.onResponseStart(this, status, { list: fields }, '');
   }
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#done) return;
     this.#received += chunk.length;
-    this.#handler.onResponseData?.(this, chunk);
+    this.#handler.onResponseData(this, chunk);
   };
 
   /** Checks completeness, because node:http2 emits 'end' also for a stream that was cut. */
   #onEnd(stream: ClientHttp2Stream): void {
     if (this.#done) return;
-    const cut = !this.#ended || stream.rstCode !== NGHTTP2_NO_ERROR || this.rawHeaders === null;
+    const cut = !this.#ended || stream.rstCode !== NGHTTP2_NO_ERROR || !this.#answered;
     if (cut) return this.#fail(this.#failureOf(stream, undefined));
     if (this.#length !== undefined && this.#length !== this.#received) {
       const message = `the body has ${this.#received} bytes, but its content-length is ${this.#length}`;
       return this.#fail(new ProxyError('response_incomplete', message, { sent: 'sent_unknown' }));
     }
     this.#done = true;
-    this.#handler.onResponseEnd?.(this, {});
+    this.#handler.onResponseEnd(this, { list: this.#trailers });
     // The reply is complete, so the rest of the request is not needed (RFC 9113 §8.1).
     if (!stream.writableEnded) stream.destroy(cancellation());
   }
@@ -156,7 +148,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   #fail(error: Error): void {
     if (this.#done) return;
     this.#done = true;
-    this.#handler.onResponseError?.(this, error);
+    this.#handler.onResponseError(this, error);
     this.#stream?.destroy(cancellation());
   }
 
@@ -176,14 +168,13 @@ export class Http2Exchange implements Dispatcher.DispatchController {
 
   /** An upstream that has answered has processed the request, whatever its reset says. */
   #wasRefused({ rstCode, id = 0 }: ClientHttp2Stream): boolean {
-    return this.rawHeaders === null && (NOT_PROCESSED.has(rstCode) || id > this.#connection.lastStreamId);
+    return !this.#answered && (NOT_PROCESSED.has(rstCode) || id > this.#connection.lastStreamId);
   }
 
   /** Describes a reset. node:http2 uses ENHANCE_YOUR_CALM itself if a reply head exceeds the proxy's limits. */
   #resetBy(code: number | undefined): string {
     const name = resetName(code);
-    if (code !== NGHTTP2_ENHANCE_YOUR_CALM || this.rawHeaders !== null)
-      return `the upstream reset the stream: ${name}`;
+    if (code !== NGHTTP2_ENHANCE_YOUR_CALM || this.#answered) return `the upstream reset the stream: ${name}`;
     return `the stream was reset: ${name}; either by the upstream, or because the reply has too many or too large header fields`;
   }
 

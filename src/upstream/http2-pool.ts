@@ -1,12 +1,11 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Dispatcher } from 'undici';
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Connector } from './connector.ts';
 import type { Http1Pool } from './http1-pool.ts';
 import { Http2Connection } from './http2-connection.ts';
-import type { Handler, Request } from './http2-exchange.ts';
+import type { Handler, Request } from './handler.ts';
 
 export interface Http2PoolOptions {
   readonly clock: Clock;
@@ -149,7 +148,7 @@ export class Http2Pool {
 
   #failAll(error: Error): void {
     for (const { handler } of this.#waiting.splice(0)) {
-      handler.onResponseError?.(undefined as unknown as Dispatcher.DispatchController, error);
+      handler.onResponseError(undefined, error);
     }
   }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import { systemClock } from '../../src/runtime/clock.ts';
+import type { Handler } from '../../src/upstream/handler.ts';
 import { Http2Connection } from '../../src/upstream/http2-connection.ts';
 
 /*
@@ -41,9 +42,15 @@ for (let round = 0; round < ROUNDS; round++) {
     onHttp1Required: () => undefined,
   });
   await new Promise<void>((resolve) => {
-    const onResponseError = () => resolve();
-    const request = { method: 'GET', path: '/', headers: [], body: null, origin: '' };
-    connection.dispatch(request as never, { onResponseError } as never);
+    const handler: Handler = {
+      onRequestStart() {},
+      onRequestUpgrade() {},
+      onResponseStart() {},
+      onResponseData() {},
+      onResponseEnd() {},
+      onResponseError: () => resolve(),
+    };
+    connection.dispatch({ method: 'GET', path: '/', headers: [], body: null }, handler);
   });
   connection.session.destroy();
   await collect();

@@ -1,14 +1,15 @@
-import type { Dispatcher } from 'undici';
 import { describe, expect, test, vi } from 'vitest';
 import type { BodyEnd, BodySink, Reply } from '../../src/http/reply.ts';
 import { ProxyError } from '../../src/proxy/errors.ts';
 import { Abort } from '../../src/runtime/abort.ts';
 import { Exchange } from '../../src/upstream/exchange.ts';
+import type { ReplyFields } from '../../src/upstream/handler.ts';
 import { sendBy } from '../../src/proxy/pipeline.ts';
 import { upstreamDispatch } from '../../src/upstream/send.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { sending, stubCall } from '../support/stub-call.ts';
 
+const EMPTY: ReplyFields = { list: [] };
 const GONE = new ProxyError('client_gone', 'gone');
 
 function start() {
@@ -28,7 +29,6 @@ function start() {
   const ends: BodyEnd[] = [];
   exchange.onEnd((end) => ends.push(end));
   const controller = {
-    rawHeaders: [Buffer.from('X-A'), Buffer.from([0xe9])],
     pause: vi.fn<() => void>(),
     resume: vi.fn<() => void>(),
     // Like undici, which reports the error synchronously.
@@ -41,15 +41,14 @@ function start() {
     destroy: vi.fn<() => void>(),
     on: vi.fn<() => void>(),
   } satisfies BodySink;
-  const undici = controller as unknown as Dispatcher.DispatchController;
-  return { signal, clock, source, exchange, reply, ends, controller, undici, sink };
+  return { signal, clock, source, exchange, reply, ends, controller, undici: controller, sink };
 }
 
 describe('the request body is released', () => {
   test('when the reply has ended, even before the whole body was sent', async () => {
     const { exchange, reply, undici, source, ends, signal, sink } = start();
     exchange.onRequestStart(undici);
-    exchange.onResponseStart(undici, 413, {}, 'Too Large');
+    exchange.onResponseStart(undici, 413, { list: ['X-A', '\xe9'] }, 'Too Large');
     expect(await reply).toMatchObject({
       status: 413,
       statusText: 'Too Large',
@@ -57,7 +56,7 @@ describe('the request body is released', () => {
     });
     exchange.pipeTo(sink);
     expect(source.close).not.toHaveBeenCalled();
-    exchange.onResponseEnd();
+    exchange.onResponseEnd(undici, EMPTY);
     expect(source.close).toHaveBeenCalledOnce();
     expect([ends, signal.listenerCount]).toEqual([['complete'], 0]);
     expect(sink.end).toHaveBeenCalledOnce();
@@ -86,7 +85,7 @@ describe('a body that cannot be received completely never counts as complete', (
   test('one that broke before pipeTo destroys the sink', () => {
     const { exchange, undici, sink } = start();
     exchange.onRequestStart(undici);
-    exchange.onResponseStart(undici, 200, {});
+    exchange.onResponseStart(undici, 200, EMPTY, 'OK');
     exchange.onResponseError(undici, new Error('reset'));
     exchange.pipeTo(sink);
     expect([sink.destroy.mock.calls.length, sink.end.mock.calls.length]).toEqual([1, 0]);
@@ -95,7 +94,7 @@ describe('a body that cannot be received completely never counts as complete', (
   test('bytes before pipeTo abort it', () => {
     const { exchange, undici, ends, sink } = start();
     exchange.onRequestStart(undici);
-    exchange.onResponseStart(undici, 200, {});
+    exchange.onResponseStart(undici, 200, EMPTY, 'OK');
     exchange.onResponseData(undici, Buffer.from('early'));
     expect(ends).toEqual(['broken']);
     exchange.pipeTo(sink);
@@ -107,10 +106,10 @@ describe('a discarded body', () => {
   test('is read to its end if it is small, so that its connection is reused', () => {
     const { exchange, undici, ends, controller } = start();
     exchange.onRequestStart(undici);
-    exchange.onResponseStart(undici, 503, {});
+    exchange.onResponseStart(undici, 503, EMPTY, 'Unavailable');
     exchange.discard();
     exchange.onResponseData(undici, Buffer.alloc(64 * 1024));
-    exchange.onResponseEnd();
+    exchange.onResponseEnd(undici, EMPTY);
     expect([controller.abort.mock.calls.length, controller.resume.mock.calls.length, ends]).toEqual([
       0,
       1,
@@ -121,7 +120,7 @@ describe('a discarded body', () => {
   test('is aborted if it is large', () => {
     const { exchange, undici, ends, controller } = start();
     exchange.onRequestStart(undici);
-    exchange.onResponseStart(undici, 503, {});
+    exchange.onResponseStart(undici, 503, EMPTY, 'Unavailable');
     exchange.discard();
     exchange.onResponseData(undici, Buffer.alloc(64 * 1024 + 1));
     expect([controller.abort.mock.calls.length, ends]).toEqual([1, ['discarded']]);
@@ -131,10 +130,10 @@ describe('a discarded body', () => {
 test('a reply that has ended no longer refers to its connection, while a call waits for its next attempt', async () => {
   const { exchange, reply, undici, controller, sink } = start();
   exchange.onRequestStart(undici);
-  exchange.onResponseStart(undici, 503, {});
+  exchange.onResponseStart(undici, 503, EMPTY, 'Unavailable');
   await reply;
   exchange.pipeTo(sink);
-  exchange.onResponseEnd();
+  exchange.onResponseEnd(undici, EMPTY);
   exchange.abort(GONE);
   expect(controller.abort).not.toHaveBeenCalled();
 });
@@ -142,7 +141,7 @@ test('a reply that has ended no longer refers to its connection, while a call wa
 test('a body whose sink is destroyed is aborted, and the upstream is not to blame', () => {
   const { exchange, undici, ends, controller, sink } = start();
   exchange.onRequestStart(undici);
-  exchange.onResponseStart(undici, 200, {});
+  exchange.onResponseStart(undici, 200, EMPTY, 'OK');
   exchange.pipeTo(sink);
   sink.destroyed = true;
   exchange.onResponseData(undici, Buffer.from('late'));
@@ -156,7 +155,7 @@ test('a body whose sink is destroyed is aborted, and the upstream is not to blam
 describe('failures before an attempt are not counted as attempts', () => {
   const dispatcher = { dispatch: vi.fn<() => boolean>() };
   const send = sendBy(
-    upstreamDispatch(dispatcher as unknown as Dispatcher, 'http://x', {
+    upstreamDispatch(dispatcher, 'http://x', {
       clock: new FakeClock(),
       idleTimeoutMs: 1_000,
     }),
@@ -177,7 +176,7 @@ test('a request that undici refuses is the client’s mistake, and none of its b
     },
   };
   const send = sendBy(
-    upstreamDispatch(refusing as unknown as Dispatcher, 'http://x', {
+    upstreamDispatch(refusing, 'http://x', {
       clock: new FakeClock(),
       idleTimeoutMs: 1_000,
     }),

@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Dispatcher } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ProxyError } from '../../src/proxy/errors.ts';
+import type { Handler } from '../../src/upstream/handler.ts';
 import { Http1Pool } from '../../src/upstream/http1-pool.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { ok, startOrigin } from '../support/origin.ts';
@@ -87,8 +87,9 @@ test('close ends free connections at once, others after their request, and refus
 
 function get(pool: Http1Pool, path = '/'): Promise<void> {
   return new Promise((resolve, reject) => {
-    const handler: Dispatcher.DispatchHandler = {
+    const handler: Handler = {
       onRequestStart() {},
+      onRequestUpgrade() {},
       onResponseStart() {},
       onResponseData() {},
       // undici frees the connection in the turn after this one.
