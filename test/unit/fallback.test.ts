@@ -8,7 +8,7 @@ import { compose } from '../../src/proxy/compose.ts';
 import { type ErrorCode, ProxyError } from '../../src/proxy/errors.ts';
 import { dispatchBy, type Send } from '../../src/proxy/pipeline.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { sending, settled, stubCall, stubReply, stubUpstream } from '../support/stub-call.ts';
+import { sending, settled, stubCall, stubReply, stubUpstream, through } from '../support/stub-call.ts';
 
 const STATIC: FallbackOptions = {
   statuses: new Set([503]),
@@ -26,7 +26,7 @@ async function outcomeOf(code: ErrorCode | 503, grpc = false): Promise<unknown> 
       throw new Error('nothing is sent');
     },
   });
-  const send = policy(() =>
+  const send = through(policy, () =>
     code === 503 ? Promise.resolve(stubReply(503)) : Promise.reject(new ProxyError(code, 'why')),
   );
   try {
@@ -104,7 +104,7 @@ describe('upstreams in turn', () => {
       },
     );
     const call = stubCall({ deadline: clock.now() + 10_000, ...changes });
-    const outcome = sending(policy(send('a')))(call).then(
+    const outcome = sending(through(policy, send('a')))(call).then(
       ({ origin, status }) => origin ?? status,
       (error: ProxyError) => error.code,
     );

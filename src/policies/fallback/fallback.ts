@@ -8,9 +8,10 @@ import type { Call } from '../../proxy/call.ts';
 import { failsOver, ProxyError } from '../../proxy/errors.ts';
 import type { FallbackResult } from '../../proxy/notes.ts';
 import {
-  dispatchBy,
+  type Dispatch,
   type Outcome,
-  type Wrapper,
+  type Receiver,
+  type Relay,
   type Send,
   sendBy,
   settle,
@@ -48,31 +49,82 @@ interface Asked {
 }
 
 /** Answers a call that has finally failed: with other upstreams in turn, then with a configured reply. */
-export function fallback(options: FallbackOptions, deps: FallbackDeps): Wrapper {
+export function fallback(options: FallbackOptions, deps: FallbackDeps): Relay {
   const others = options.upstreams.length === 0 ? undefined : new Others(options, deps);
-  const reply = options.reply && staticReply(options.reply);
-
-  return (next) => {
-    const send = others === undefined ? next : early(next, options.reserve, deps.clock);
-    return async (call, attempt) => {
-      const first = await ask(send, call, attempt, deps.notProcessed);
-      if (!failed(first.outcome, options)) return unwrap(first.outcome);
-      const failures = new Failures(first.outcome, deps.memory);
-      // A configured reply is not a gRPC message.
-      const last = call.grpc === undefined ? reply : undefined;
-      try {
-        const { answer = last?.(), result } =
-          (await others?.ask(first.processed, failures, call, attempt)) ?? {};
-        const noted = answer === undefined ? result : 'answered';
-        if (noted !== undefined) call.journal.note('fallback', noted);
-        if (answer === undefined) return failures.lastWord(call);
-        failures.discard();
-        return answer;
-      } finally {
-        failures.free();
-      }
-    };
+  const context = { options, deps, others, reply: options.reply && staticReply(options.reply) };
+  return {
+    relay: (next) => {
+      const send = others === undefined ? next : early(next, options.reserve, deps.clock);
+      return (call, attempt, receiver) => {
+        const first = new FirstUpstream(call, attempt, receiver, context);
+        send(call, attempt.with({ onReached: () => first.onReached() }), first);
+      };
+    },
   };
+}
+
+interface FallbackContext {
+  readonly options: FallbackOptions;
+  readonly deps: FallbackDeps;
+  readonly others: Others | undefined;
+  readonly reply: (() => Reply) | undefined;
+}
+
+/** A call at its own upstream. Only if it fails there does it cost a promise. */
+class FirstUpstream implements Receiver {
+  readonly #call: Call;
+  readonly #attempt: Attempt;
+  readonly #receiver: Receiver;
+  readonly #context: FallbackContext;
+  #reached = false;
+
+  constructor(call: Call, attempt: Attempt, receiver: Receiver, context: FallbackContext) {
+    this.#call = call;
+    this.#attempt = attempt;
+    this.#receiver = receiver;
+    this.#context = context;
+  }
+
+  onReached(): void {
+    this.#reached = true;
+  }
+
+  replied(reply: Reply): void {
+    if (this.#context.options.statuses.has(reply.status)) this.#fallBack({ kind: 'reply', reply });
+    else this.#receiver.replied(reply);
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof ProxyError && failsOver(error)) this.#fallBack({ kind: 'error', error });
+    else this.#receiver.failed(error);
+  }
+
+  #fallBack(outcome: Outcome): void {
+    this.#answer(outcome).then(
+      (reply) => this.#receiver.replied(reply),
+      (error: unknown) => this.#receiver.failed(error),
+    );
+  }
+
+  async #answer(outcome: Outcome): Promise<Reply> {
+    const { deps, others, reply } = this.#context;
+    const call = this.#call;
+    const failures = new Failures(outcome, deps.memory);
+    // A configured reply is not a gRPC message.
+    const last = call.grpc === undefined ? reply : undefined;
+    const processed = this.#reached && mayBeProcessed(outcome, call, deps.notProcessed);
+    try {
+      const { answer = last?.(), result } =
+        (await others?.ask(processed, failures, call, this.#attempt)) ?? {};
+      const noted = answer === undefined ? result : 'answered';
+      if (noted !== undefined) call.journal.note('fallback', noted);
+      if (answer === undefined) return failures.lastWord(call);
+      failures.discard();
+      return answer;
+    } finally {
+      failures.free();
+    }
+  }
 }
 
 const failed = (outcome: Outcome, { statuses }: FallbackOptions): boolean =>
@@ -247,15 +299,15 @@ function staticReply(to: StaticReply): () => Reply {
 }
 
 /** Sends within the time that is not reserved for the fallback. */
-function early(next: Send, reserve: number, clock: Clock): Send {
+function early(next: Dispatch, reserve: number, clock: Clock): Dispatch {
   const error = () =>
     new ProxyError('deadline_exceeded', 'no response headers before the time reserved for the fallback', {
       sent: 'sent_unknown',
     });
-  return (call, attempt) => {
+  return (call, attempt, receiver) => {
     const ms = (attempt.deadline - clock.now()) * (1 - reserve);
     const timed = attempt.with({ deadline: clock.now() + ms, interims: undefined });
-    return sendBy(sendWithin({ clock, ms, error }, dispatchBy(next)))(call, timed);
+    sendWithin({ clock, ms, error }, next)(call, timed, receiver);
   };
 }
 
