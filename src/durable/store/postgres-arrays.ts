@@ -3,31 +3,22 @@ import type { Value } from './db.ts';
 /** Types of PostgreSQL. */
 type ColumnType = 'TEXT' | 'BIGINT' | 'BYTEA';
 
-/** Name and type of a column. */
-export type Column = `${string} ${ColumnType}`;
-
-export function nameOf(column: Column): string {
-  return column.slice(0, column.indexOf(' '));
-}
-
-function typeOf(column: Column): ColumnType {
-  return column.slice(column.indexOf(' ') + 1) as ColumnType;
+/** A column of a table that is given by parameters, and its value for each `T`. */
+export interface Column<T> {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly of: (row: T) => Value;
 }
 
 /** Rows that are given by parameters, from `$1` on, as a table for FROM. */
-export function tableOf(name: string, columns: readonly Column[]): string {
-  return `unnest(${columns.map((column, i) => `CAST($${i + 1} AS ${typeOf(column)}[])`).join(', ')})
-      AS ${name} (${columns.map(nameOf).join(', ')})`;
+export function tableOf<T>(name: string, columns: readonly Column<T>[]): string {
+  return `unnest(${columns.map(({ type }, i) => `CAST($${i + 1} AS ${type}[])`).join(', ')})
+      AS ${name} (${columns.map((column) => column.name).join(', ')})`;
 }
 
 /** The parameters of `tableOf`. */
-export function arraysOf(rows: readonly (readonly Value[])[], columns: readonly Column[]): Value[] {
-  return columns.map((column, i) =>
-    arrayOf(
-      typeOf(column),
-      rows.map((row) => row[i] ?? null),
-    ),
-  );
+export function arraysOf<T>(rows: readonly T[], columns: readonly Column<T>[]): Value[] {
+  return columns.map(({ type, of }) => arrayOf(type, rows.map(of)));
 }
 
 /** The number of the type in PostgreSQL's catalog. */

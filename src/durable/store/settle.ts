@@ -1,7 +1,7 @@
 import type { Statement, Value } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { insertJob } from './insert.ts';
-import { arraysOf, type Column, nameOf, tableOf } from './postgres-arrays.ts';
+import { arraysOf, type Column, tableOf } from './postgres-arrays.ts';
 import { shownText } from './storable.ts';
 import type { Next, Settlement } from './store.ts';
 
@@ -9,14 +9,13 @@ import type { Next, Settlement } from './store.ts';
 export function settleBatch(settlement: Settlement, dialect: Dialect): Statement[] {
   const { id, next, now, callbacks = [] } = settlement;
   const wakes = next.kind === 'end' && settlement.ordered !== false;
-  const [outcome, ...inserts] = settleOne(settlement, dialect);
-  return [
-    ...(wakes ? dialect.lockOrderOf(id) : []),
-    { ...outcome, precondition: true },
-    ...inserts,
-    ...(wakes ? [wakeNext(id, now)] : []),
-    ...callbacks.flatMap((job) => insertJob(job, dialect)),
-  ];
+  const batch: Statement[] = [];
+  if (wakes) batch.push(...dialect.lockOrderOf(id));
+  if (dialect.writesInWith) batch.push({ ...settleTogether([settlement]), precondition: true });
+  else pushOne(batch, settlement);
+  if (wakes) batch.push(wakeNext(id, now));
+  for (const job of callbacks) batch.push(...insertJob(job, dialect));
+  return batch;
 }
 
 /** Whether nothing else is stored with it, so that it can share its statements with others. */
@@ -26,136 +25,93 @@ export function isShareable({ next, ordered, callbacks = [] }: Settlement): bool
 
 /** Stores settlements by one statement of PostgreSQL. It returns the ids and attempts that passed the fence. */
 export function settleTogether(settlements: readonly Settlement[]): Statement {
-  const rows = settlements.map((one) => PARTS.flatMap((part) => part.of(one)));
-  return { name: 'settle', sql: ALL, params: arraysOf(rows, COLUMNS) };
+  return { name: 'settle', sql: ALL, params: arraysOf(settlements, COLUMNS) };
 }
 
-/** The first statement has the fence: the request is running, under this owner, at this attempt. */
-function settleOne(
-  settlement: Settlement,
-  { writesInWith }: Dialect,
-): [first: Statement, ...rest: Statement[]] {
-  if (writesInWith) return [settleTogether([settlement])];
-  const { id, entry, response } = settlement;
-  const params = (part: Part) => [id, ...part.of(settlement)];
-  return [
-    { sql: UPDATE, params: OUTCOME.of(settlement) },
-    ...(entry === undefined ? [] : [{ sql: INSERT_ATTEMPT, params: params(ATTEMPT) }]),
-    ...(response === undefined ? [] : [{ sql: INSERT_RESPONSE, params: params(RESPONSE) }]),
-  ];
+/** Adds the statements of SQLite. The first one has the fence: the request is running, under this owner, at this attempt. */
+function pushOne(batch: Statement[], settlement: Settlement): void {
+  const params = (columns: readonly SettledColumn[]) => columns.map(({ of }) => of(settlement));
+  batch.push({ sql: UPDATE, params: params(OUTCOME), precondition: true });
+  if (settlement.entry !== undefined) batch.push({ sql: INSERT_ATTEMPT, params: params(ATTEMPT_OF_JOB) });
+  if (settlement.response !== undefined)
+    batch.push({ sql: INSERT_RESPONSE, params: params(RESPONSE_OF_JOB) });
 }
 
-/** Values of a settlement, by the columns of the table `settled`, which has one row per settlement. */
-interface Part {
-  readonly columns: readonly Column[];
-  of(settlement: Settlement): Value[];
-}
+/** A column of the table `settled`, which has one row per settlement. */
+type SettledColumn = Column<Settlement>;
 
-const OUTCOME: Part = {
-  columns: [
-    'job_id TEXT',
-    'owner TEXT',
-    'held BIGINT',
-    'now BIGINT',
-    'status TEXT',
-    'attempt BIGINT',
-    'factor BIGINT',
-    'counts BIGINT',
-    'wake_at BIGINT',
-    'reason TEXT',
-    'finished_at BIGINT',
-    'purge_at BIGINT',
-    'error_code TEXT',
-    'error_title TEXT',
-    'memo TEXT',
-    'reply_status BIGINT',
-    'reply_bytes BIGINT',
-    'reply_cut BIGINT',
-  ],
-  of({ id, owner, attempt, now, entry, runnerState = '', response, next }) {
-    // If nothing was sent, the attempt's number is given back.
-    const used = entry === undefined ? attempt - 1 : entry.n;
-    return [
-      id,
-      owner,
-      attempt,
-      now,
-      ...(next.kind === 'wait' ? waitOf(next, used) : endOf(next, { used, now, sent: entry !== undefined })),
-      runnerState === '' ? null : runnerState,
-      ...(response === undefined
-        ? [null, null, null]
-        : [response.status, response.body.byteLength, Number(response.truncated)]),
-    ];
+const JOB_ID: SettledColumn = { name: 'job_id', type: 'TEXT', of: ({ id }) => id };
+
+const OUTCOME: readonly SettledColumn[] = [
+  JOB_ID,
+  { name: 'owner', type: 'TEXT', of: ({ owner }) => owner },
+  { name: 'held', type: 'BIGINT', of: ({ attempt }) => attempt },
+  { name: 'now', type: 'BIGINT', of: ({ now }) => now },
+  { name: 'status', type: 'TEXT', of: statusOf },
+  { name: 'attempt', type: 'BIGINT', of: usedAttempts },
+  { name: 'factor', type: 'BIGINT', of: ({ next }) => Number(next.kind === 'end' || !next.resetsCount) },
+  {
+    name: 'counts',
+    type: 'BIGINT',
+    of: ({ next, entry }) => Number(next.kind === 'wait' ? next.counts : entry !== undefined),
   },
-};
+  { name: 'wake_at', type: 'BIGINT', of: ({ next }) => (next.kind === 'wait' ? next.dueAt : null) },
+  { name: 'reason', type: 'TEXT', of: ({ next }) => (next.kind === 'wait' ? next.reason : null) },
+  { name: 'finished_at', type: 'BIGINT', of: ({ next, now }) => (next.kind === 'end' ? now : null) },
+  { name: 'purge_at', type: 'BIGINT', of: ({ next }) => (next.kind === 'end' ? next.purgeAt : null) },
+  { name: 'error_code', type: 'TEXT', of: ({ next }) => errorOf(next)?.code ?? null },
+  { name: 'error_title', type: 'TEXT', of: ({ next }) => shown(errorOf(next)?.title) },
+  { name: 'memo', type: 'TEXT', of: ({ runnerState }) => runnerState || null },
+  { name: 'reply_status', type: 'BIGINT', of: ({ response }) => response?.status ?? null },
+  { name: 'reply_bytes', type: 'BIGINT', of: ({ response }) => response?.body.byteLength ?? null },
+  { name: 'reply_cut', type: 'BIGINT', of: ({ response }) => flag(response?.truncated) },
+];
 
-function waitOf({ dueAt, reason, counts, resetsCount = false }: NextOf<'wait'>, used: number): Value[] {
-  const status = used > 0 ? 'waiting' : 'queued';
-  return [status, used, resetsCount ? 0 : 1, Number(counts), dueAt, reason, null, null, null, null];
+function statusOf(settlement: Settlement): Value {
+  const { next } = settlement;
+  if (next.kind === 'end') return next.status;
+  return usedAttempts(settlement) > 0 ? 'waiting' : 'queued';
 }
 
-function endOf(
-  { status, purgeAt, error }: NextOf<'end'>,
-  { used, now, sent }: { used: number; now: number; sent: boolean },
-): Value[] {
-  const why = error === undefined ? [null, null] : [error.code, shownText(error.title)];
-  return [status, used, 1, Number(sent), null, null, now, purgeAt, ...why];
+/** If nothing was sent, the attempt's number is given back. */
+function usedAttempts({ attempt, entry }: Settlement): number {
+  return entry === undefined ? attempt - 1 : entry.n;
 }
 
-type NextOf<K extends Next['kind']> = Extract<Next, { kind: K }>;
+const errorOf = (next: Next) => (next.kind === 'end' ? next.error : undefined);
 
-const ATTEMPT: Part = {
-  columns: [
-    'attempt_n BIGINT',
-    'attempt_at BIGINT',
-    'attempt_ms BIGINT',
-    'attempt_status BIGINT',
-    'attempt_error TEXT',
-    'attempt_detail TEXT',
-    'attempt_wait_ms BIGINT',
-    'attempt_reason TEXT',
-    'attempt_reclaimed BIGINT',
-    'attempt_reply_head BYTEA',
-  ],
-  of: ({ entry }) =>
-    entry === undefined
-      ? ATTEMPT.columns.map(() => null)
-      : [
-          entry.n,
-          entry.at,
-          entry.ms,
-          entry.status ?? null,
-          entry.error ?? null,
-          entry.detail === undefined ? null : shownText(entry.detail),
-          entry.waitMs ?? null,
-          entry.reason ?? null,
-          Number(entry.reclaimed),
-          entry.replyHead ?? null,
-        ],
-};
+const shown = (text: string | undefined): Value => (text === undefined ? null : shownText(text));
 
-const RESPONSE: Part = {
-  columns: [
-    'response_status BIGINT',
-    'response_status_text TEXT',
-    'response_headers TEXT',
-    'response_body BYTEA',
-    'response_truncated BIGINT',
-  ],
-  of: ({ response }) =>
-    response === undefined
-      ? RESPONSE.columns.map(() => null)
-      : [
-          response.status,
-          shownText(response.statusText),
-          JSON.stringify(response.headers),
-          response.body,
-          Number(response.truncated),
-        ],
-};
+const flag = (value: boolean | undefined): Value => (value === undefined ? null : Number(value));
 
-const PARTS = [OUTCOME, ATTEMPT, RESPONSE] as const;
-const COLUMNS = PARTS.flatMap(({ columns }) => columns);
+const ATTEMPT: readonly SettledColumn[] = [
+  { name: 'attempt_n', type: 'BIGINT', of: ({ entry }) => entry?.n ?? null },
+  { name: 'attempt_at', type: 'BIGINT', of: ({ entry }) => entry?.at ?? null },
+  { name: 'attempt_ms', type: 'BIGINT', of: ({ entry }) => entry?.ms ?? null },
+  { name: 'attempt_status', type: 'BIGINT', of: ({ entry }) => entry?.status ?? null },
+  { name: 'attempt_error', type: 'TEXT', of: ({ entry }) => entry?.error ?? null },
+  { name: 'attempt_detail', type: 'TEXT', of: ({ entry }) => shown(entry?.detail) },
+  { name: 'attempt_wait_ms', type: 'BIGINT', of: ({ entry }) => entry?.waitMs ?? null },
+  { name: 'attempt_reason', type: 'TEXT', of: ({ entry }) => entry?.reason ?? null },
+  { name: 'attempt_reclaimed', type: 'BIGINT', of: ({ entry }) => flag(entry?.reclaimed) },
+  { name: 'attempt_reply_head', type: 'BYTEA', of: ({ entry }) => entry?.replyHead ?? null },
+];
+
+const RESPONSE: readonly SettledColumn[] = [
+  { name: 'response_status', type: 'BIGINT', of: ({ response }) => response?.status ?? null },
+  { name: 'response_status_text', type: 'TEXT', of: ({ response }) => shown(response?.statusText) },
+  {
+    name: 'response_headers',
+    type: 'TEXT',
+    of: ({ response }) => (response === undefined ? null : JSON.stringify(response.headers)),
+  },
+  { name: 'response_body', type: 'BYTEA', of: ({ response }) => response?.body ?? null },
+  { name: 'response_truncated', type: 'BIGINT', of: ({ response }) => flag(response?.truncated) },
+];
+
+const COLUMNS: readonly SettledColumn[] = [...OUTCOME, ...ATTEMPT, ...RESPONSE];
+const ATTEMPT_OF_JOB: readonly SettledColumn[] = [JOB_ID, ...ATTEMPT];
+const RESPONSE_OF_JOB: readonly SettledColumn[] = [JOB_ID, ...RESPONSE];
 
 /** SQL for a column of a settlement. */
 type ValueOf = (column: string) => string;
@@ -176,13 +132,13 @@ const update = (of: ValueOf, which: string) => `UPDATE breakwater_job AS job
 const FENCE: (of: ValueOf) => string = (of) =>
   `job.id = ${of('job_id')} AND job.owner = ${of('owner')} AND job.attempt = ${of('held')}`;
 
-/** Inserts the columns of a part, whose names begin with the name of the table. A row that exists is replaced. */
+/** Inserts columns whose names begin with the name of the table. A row that exists is replaced. */
 function insert(
   table: 'attempt' | 'response',
-  { columns }: Part,
+  columns: readonly SettledColumn[],
   { key, source }: { key: string; source: (columns: readonly string[]) => string },
 ): string {
-  const theirs = columns.map(nameOf);
+  const theirs = columns.map(({ name }) => name);
   const names = theirs.map((column) => column.slice(table.length + 1));
   const replaced = names.filter((column) => !key.split(', ').includes(column));
   return `INSERT INTO breakwater_${table} (seq, ${names.join(', ')}) ${source(theirs)}
@@ -197,7 +153,7 @@ const RESPONSE_KEY = 'seq';
  * cost half as much as all the rest.
  */
 
-const parameterOf: ValueOf = (column) => `$${OUTCOME.columns.findIndex((one) => nameOf(one) === column) + 1}`;
+const parameterOf: ValueOf = (column) => `$${OUTCOME.findIndex(({ name }) => name === column) + 1}`;
 const UPDATE = update(parameterOf, `WHERE ${FENCE(parameterOf)}`);
 const values = (columns: readonly string[]) =>
   `VALUES ((SELECT seq FROM breakwater_job WHERE id = $1), ${columns.map((_, i) => `$${i + 2}`).join(', ')})`;
