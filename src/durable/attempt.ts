@@ -41,6 +41,8 @@ export interface FinishedAttempt {
 
 export interface AttemptParts {
   readonly job: ClaimedJob;
+  /** Path and query, with the caller's stored credentials. */
+  readonly target: string;
   /** Includes the caller's stored credentials. The fields that the route injects are added here. */
   readonly headers: RawHeaders;
   readonly route: DurableRoute;
@@ -53,11 +55,11 @@ export interface AttemptParts {
 /** Makes one attempt, from the first byte sent to the last byte received. Rejects only because of a bug. */
 export async function attempt(parts: AttemptParts, deps: AttemptDeps): Promise<FinishedAttempt> {
   const { clock, observer } = deps;
-  const { job, route, signal } = parts;
+  const { job, target, route, signal } = parts;
   const { upstream, route: name } = route;
-  const { client: clientName, id, method, target } = job;
-  const info = { id, upstream, route: name, method, target, clientName };
-  const record = new CallRecord({ ...info, trace: deps.trace(tracedJob(parts)) }, clock, observer);
+  const { client: clientName, id, method } = job;
+  const info = { id, upstream, route: name, method, target, clientName, trace: deps.trace(tracedJob(parts)) };
+  const record = new CallRecord(info, clock, observer);
   if (job.priority === 'high') record.note('priority', job.priority);
   if (job.tenant !== '') record.note('tenant', job.tenant);
   const settled = await settle(route.send, callOf(parts, record), attemptOf(parts, clock.now()));
@@ -111,11 +113,11 @@ function attemptOf({ job, route, repeatable, signal }: AttemptParts, now: number
   });
 }
 
-function callOf({ job, headers, route, targetName }: AttemptParts, record: CallRecord): Call {
+function callOf({ job, target, headers, route, targetName }: AttemptParts, record: CallRecord): Call {
   return {
     method: job.method,
-    target: job.target,
-    headers: [...headers, ...route.inject],
+    target,
+    headers: headers.concat(route.inject),
     body: storedBody(job.body),
     idempotencyKey: job.upstreamKey ?? undefined,
     clientPart: clientPartOf(headers, route.clientPartHeader),

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { addSecrets, type CredentialNames, restoreSecrets, extractSecrets } from '../http/credentials.ts';
-import { type Field, fieldPairs, type RawHeaders } from '../http/headers.ts';
+import { type Field, fieldPairs, headerOf, type RawHeaders } from '../http/headers.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import { seal, unseal } from '../runtime/seal.ts';
 
@@ -65,16 +65,16 @@ export class Credentials {
    * Returns the request as it is sent. With `poll`, secret parameters of the sealed request are added unless the
    * target has them. Undefined: the secrets cannot be decrypted, because the key is missing or was changed.
    */
-  open({ headers, target }: Sealable, poll = false): Sealable | undefined {
-    const pairs = fieldPairs(headers);
-    const sealed = pairs.find(([name]) => name === SEALED)?.[1];
-    if (sealed === undefined) return { headers, target };
+  open(request: Sealable, poll = false): Sealable | undefined {
+    const { headers, target } = request;
+    const sealed = headerOf(headers, SEALED);
+    if (sealed === undefined) return request;
     const secrets = this.#decrypt(sealed);
     if (secrets === undefined) return undefined;
     const extracted = secrets
       .filter(([name]) => name.startsWith('?'))
       .map(([name, pair]) => [Number(name.slice(1)), pair] as const);
-    const fields = pairs.flatMap(([name, value]) =>
+    const fields = fieldPairs(headers).flatMap(([name, value]) =>
       name === SEALED ? secrets.filter(([secret]) => !secret.startsWith('?')).flat() : [name, value],
     );
     return {

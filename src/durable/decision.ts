@@ -46,14 +46,15 @@ export function decide(
   options: DecideOptions,
 ): Decision {
   const { now, deadlineAt } = result;
+  const { retentionMs } = options;
   switch (classification.kind) {
     case 'success':
-      return end({ now, ...options }, 'succeeded');
+      return end({ now, retentionMs }, 'succeeded');
     case 'refused': {
       const { error, refusal } = classification;
       if (refusal.kind === 'wait')
         return deferral(error, refusal, { now, deadlineAt, random: options.random });
-      return end({ now, ...options }, refusal.code, `Not sent: ${error.message}`);
+      return end({ now, retentionMs }, refusal.code, `Not sent: ${error.message}`);
     }
     case 'retry': {
       const { delayMs, backoffMs, asked, cost } = classification;

@@ -70,7 +70,10 @@ export class Dispatch {
   }
 
   /** Undefined: the attempt was cut by the shutdown. Its outcome is unknown, so its lease must run out. */
-  async run(running: RunningJob, configured: DurableRoute | undefined): Promise<Settlement | undefined> {
+  run(
+    running: RunningJob,
+    configured: DurableRoute | undefined,
+  ): Settlement | Promise<Settlement | undefined> {
     const { job } = running;
     const route = configured && routeOf(job, configured);
     const now = this.#deps.clock.wallTime();
@@ -93,7 +96,7 @@ export class Dispatch {
       return this.#settlement(job, unbound(end(times, 'unknown_outcome', noTarget)), recorded);
     // The attempt of a process that died is a failed attempt: it counts, and the usual wait follows.
     if (recorded !== undefined)
-      return this.#settlement(job, this.#decide(job, { ...start, ...recorded }), recorded);
+      return this.#settlement(job, this.#decide(job, start, recorded.finished), recorded);
     return this.#send(running, start);
   }
 
@@ -105,7 +108,8 @@ export class Dispatch {
     if (decision !== undefined) return this.#settlement(job, decision);
     const { headers, target } = opened ?? request.job;
     const parts = {
-      job: { ...request.job, target },
+      job: request.job,
+      target,
       headers,
       route: request.route,
       repeatable,
@@ -114,7 +118,7 @@ export class Dispatch {
     };
     const finished = await attempt(parts, this.#deps);
     if (!finished.sent && runnerState.cost > 0) request.route.refund(runnerState.cost);
-    return this.#settle(running, { ...start, finished });
+    return this.#settle(running, start, finished);
   }
 
   /** The end of a request whose result the store cannot write. It contains nothing that came from the upstream. */
@@ -156,36 +160,39 @@ export class Dispatch {
     return { now, deadlineAt, random: this.#deps.random };
   }
 
-  #settle(running: RunningJob, facts: AttemptEnd): Settlement | undefined {
-    const { job, cancelled } = running;
-    const { finished, at, request } = facts;
+  #settle(
+    { job, cancelled }: RunningJob,
+    start: AttemptStart,
+    finished: FinishedAttempt,
+  ): Settlement | undefined {
+    const { at, request } = start;
     const { response, sent } = finished;
-    if (sent && !cancelled && isShutdown(finished)) return this.#cut(job, facts);
-    const recorded = sent ? { finished, at } : undefined;
-    if (cancelled && response === undefined) return this.#settlement(job, this.#cancelled(facts), recorded);
-    const decision = this.#decide(job, facts);
+    if (sent && !cancelled && isShutdown(finished)) return this.#cut(job, start, finished);
+    if (cancelled && response === undefined)
+      return this.#settlement(job, this.#cancelled(start, finished), sent ? { finished, at } : undefined);
+    const decision = this.#decide(job, start, finished);
     this.#reportPoll(job, request, decision);
-    const shown = recorded && { ...recorded, ...recordingOf(decision, request.before) };
+    const recorded = sent ? { finished, at, ...recordingOf(decision, request.before) } : undefined;
     const goesOn = decision.next.kind === 'wait';
-    return this.#settlement(job, cancelled && goesOn ? this.#cancelled(facts) : decision, shown);
+    const stored = cancelled && goesOn ? this.#cancelled(start, finished) : decision;
+    return this.#settlement(job, stored, recorded);
   }
 
   /** The outcome of an attempt that was cut by the shutdown is unknown, so its lease runs out. Only its target is stored, if needed. */
-  #cut(job: ClaimedJob, facts: AttemptEnd): Settlement | undefined {
-    const { at, request } = facts;
-    const { ms, targetName } = facts.finished;
-    if (targetName === undefined || !needsTarget(request)) return undefined;
+  #cut(job: ClaimedJob, start: AttemptStart, { ms, targetName }: FinishedAttempt): Settlement | undefined {
+    if (targetName === undefined || !needsTarget(start.request)) return undefined;
     const finished = { ...lostAttempt(job).finished, ms, targetName };
-    return this.#settlement(job, this.#decide(job, { ...facts, finished }), { finished, at });
+    return this.#settlement(job, this.#decide(job, start, finished), { finished, at: start.at });
   }
 
-  #cancelled({ finished, route, request }: AttemptEnd): Decision {
+  #cancelled({ route, request }: AttemptStart, finished: FinishedAttempt): Decision {
     const times = { now: this.#deps.clock.wallTime(), retentionMs: route.options.retentionMs };
     const unknown = finished.sent && finished.response === undefined && isRequest(request);
     return end(times, 'cancelled', unknown ? CANCELLED_DURING_ATTEMPT : undefined);
   }
 
-  #decide(job: ClaimedJob, { finished, repeatable, runnerState, route, request }: AttemptEnd): PollDecision {
+  #decide(job: ClaimedJob, start: AttemptStart, finished: FinishedAttempt): PollDecision {
+    const { repeatable, runnerState, route, request } = start;
     const { options, polls } = route;
     const result: AttemptResult = {
       outcome: finished.outcome,
@@ -254,10 +261,6 @@ interface AttemptStart {
   readonly at: number;
   readonly repeatable: boolean;
   readonly runnerState: RunnerState;
-}
-
-interface AttemptEnd extends AttemptStart {
-  readonly finished: FinishedAttempt;
 }
 
 /** True for the request itself, false for a poll of its result. */

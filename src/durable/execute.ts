@@ -50,8 +50,9 @@ export async function execute(
   if (job.reclaimed) report(job, deps, { type: 'durable_reclaimed', scope: scopeOf(job) });
   deps.changed(job.id);
   const settlement = await deps.dispatch.run(running, route);
-  if (settlement !== undefined && isSmallSuccess(settlement)) succeeded();
-  const settled = settlement && (await settleInSomeForm(job, settlement, deps));
+  if (settlement === undefined) return 'none';
+  if (isSmallSuccess(settlement)) succeeded();
+  const settled = await settleInSomeForm(job, settlement, deps);
   if (settled === undefined) return 'none';
   deps.changed(job.id);
   await reportResult(job, settled, deps);
@@ -71,6 +72,9 @@ function feedbackOf({ entry, next }: Settlement): AttemptFeedback {
   return entry.status === undefined || isFailing(entry.status) ? 'none' : 'success';
 }
 
+/** The result is form 0, the end as `unwritable` form 1, and the same without a callback form 2. */
+const LAST_FORM = 2;
+
 /**
  * Stores a result. If the store cannot write it, the request ends as `unwritable`: otherwise it would be sent again
  * after each lease. The last form contains nothing from the upstream. Undefined: the lease was lost.
@@ -80,22 +84,21 @@ async function settleInSomeForm(
   settlement: Settlement,
   deps: ExecuteDeps,
 ): Promise<Settlement | undefined> {
-  const unwritable = () => deps.dispatch.unwritable(job, settlement, deps.route(job.route));
-  const forms = [() => settlement, unwritable, () => ({ ...unwritable(), callbacks: [] })];
-  for (const [i, form] of forms.entries()) {
-    const offered = form();
+  let offered = settlement;
+  for (let form = 0; ; form++) {
     try {
       return (await settleWithRetry(offered, deps)) ? offered : undefined;
     } catch (error) {
-      if (!isUnwritable(error) || i === forms.length - 1) throw error;
-      const what = i === 0 ? 'result' : 'callback';
+      if (!isUnwritable(error) || form === LAST_FORM) throw error;
+      const what = form === 0 ? 'result' : 'callback';
       deps.logger.warn(
         { id: job.id, request_id: job.requestId ?? undefined, error },
         `the durable store cannot save the ${what} of a durable request`,
       );
+      const unwritable = deps.dispatch.unwritable(job, settlement, deps.route(job.route));
+      offered = form === 0 ? unwritable : { ...unwritable, callbacks: [] };
     }
   }
-  return undefined;
 }
 
 function isUnwritable(error: unknown): boolean {
@@ -143,7 +146,8 @@ async function reportResult(job: Job, settlement: Settlement, deps: ExecuteDeps)
       : { type: 'durable_ended', scope, status: next.status, ms },
   );
   if (!deps.logged()) return;
-  const attempts = await attemptsOf(job, entry, deps);
+  // The first attempt is known without a query.
+  const attempts = entry?.n === 1 ? [entry] : await deps.store.attempts(job.id).catch(() => []);
   logEnd(job, { next, ms, attempts, polls: pollStateOf(runnerState)?.count }, deps);
 }
 
@@ -206,15 +210,6 @@ function goesElsewhere(job: Job): boolean {
   return poll?.target !== undefined || Boolean(poll?.targetName ?? boundTo);
 }
 
-/** All attempts of a request whose latest is `entry`. The first one is known without a query. */
-async function attemptsOf(
-  { id }: Job,
-  entry: Settlement['entry'],
-  { store }: ExecuteDeps,
-): Promise<readonly AttemptRow[]> {
-  return entry?.n === 1 ? [entry] : store.attempts(id).catch(() => []);
-}
-
 interface End {
   readonly next: Extract<Settlement['next'], { kind: 'end' }>;
   readonly ms: number;
@@ -237,10 +232,10 @@ function logEnd(job: Job, { next, ms, attempts: rows, polls }: End, { logger }: 
     n,
     at_ms: at - job.createdAt,
     ms: Math.round(took),
-    ...(status !== undefined && { status }),
-    ...(error !== undefined && { error }),
-    ...(waitMs !== undefined && { wait_ms: Math.round(waitMs) }),
-    ...(reason !== undefined && { reason }),
+    status,
+    error,
+    wait_ms: waitMs === undefined ? undefined : Math.round(waitMs),
+    reason,
   }));
   const story = rows.map(({ status, error }) => status ?? error).join(' → ');
   const why = next.error === undefined ? '' : `, ${next.error.code}`;
@@ -251,7 +246,7 @@ function logEnd(job: Job, { next, ms, attempts: rows, polls }: End, { logger }: 
     outcome: next.status,
     code: next.error?.code,
     ms,
-    ...(polls !== undefined && { polls }),
+    polls,
     attempts,
   };
   const asked = polls === undefined ? '' : ` and ${polls} polls`;

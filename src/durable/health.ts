@@ -40,17 +40,17 @@ export class Health {
   }
 
   /** Observes the acceptance of a request. Passes on the result of `work`. */
-  async accepting<T>(work: Promise<T>): Promise<T> {
+  accepting<T>(work: Promise<T>): Promise<T> {
     return this.#observe(work, 'accepting');
   }
 
   /** Observes the storing of an attempt's result. */
-  async finishing<T>(work: Promise<T>): Promise<T> {
+  finishing<T>(work: Promise<T>): Promise<T> {
     return this.#observe(work, 'finishing');
   }
 
   /** Observes a read, or a write that may find nothing to do. */
-  async reading<T>(work: Promise<T>): Promise<T> {
+  reading<T>(work: Promise<T>): Promise<T> {
     return this.#observe(work, 'reading');
   }
 

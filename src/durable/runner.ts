@@ -20,6 +20,12 @@ export interface RunningJob {
   ended: Promise<void>;
 }
 
+/** The place of an attempt among those of its route. */
+interface Place {
+  readonly giveUp: () => void;
+  readonly end: (feedback: AttemptFeedback) => void;
+}
+
 export interface RunnerDeps {
   readonly clock: Clock;
   readonly store: Pick<Store, 'claim' | 'claimed' | 'nextDueAt' | 'setBack' | 'wallTime'>;
@@ -249,20 +255,23 @@ export class Runner {
     this.#bodyBytes += job.body.length;
     // The claim was in progress during the abort: the request goes back unsent.
     if (this.#aborted) running.signal.abort(SHUTTING_DOWN);
-    running.ended = this.#deps
-      .run(running, place.giveUp)
-      .catch((error: unknown): AttemptFeedback => {
-        this.#deps.onBug(error);
-        return 'none';
-      })
-      .then((feedback) => {
-        place.end(feedback);
-        this.#end(running);
-      });
+    running.ended = this.#carryOut(running, place);
+  }
+
+  /** Never rejects. */
+  async #carryOut(running: RunningJob, place: Place): Promise<void> {
+    let feedback: AttemptFeedback = 'none';
+    try {
+      feedback = await this.#deps.run(running, place.giveUp);
+    } catch (error) {
+      this.#deps.onBug(error);
+    }
+    place.end(feedback);
+    this.#end(running);
   }
 
   /** Takes a place of the route. */
-  #placeOn(route: string): { giveUp: () => void; end: (feedback: AttemptFeedback) => void } {
+  #placeOn(route: string): Place {
     const slowStart = this.#slowStartOf(route);
     let held = true;
     slowStart.take();

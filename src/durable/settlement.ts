@@ -50,30 +50,31 @@ export function settlementOf(
       runnerState === undefined ? undefined : JSON.stringify({ ...parsedState(job), ...runnerState }),
     next,
     ordered: job.orderKey !== null,
-    callbacks: next.kind === 'end' ? callbacks(job, { ...next, now, attempts, response }) : undefined,
+    callbacks:
+      next.kind === 'end'
+        ? callbacks(job, { status: next.status, error: next.error, now, attempts, response })
+        : undefined,
   };
 }
 
 const numberOf = ({ attempt }: ClaimedJob, { n = attempt }: RecordedAttempt): number => n;
 
 function rowOf(job: ClaimedJob, { next, waitMs, reason }: Decision, recorded: RecordedAttempt): AttemptRow {
-  const { finished, at, detail } = recorded;
+  const { finished, at } = recorded;
+  const { outcome } = finished;
+  const error = outcome.kind === 'error' ? outcome.error : undefined;
   return {
     n: numberOf(job, recorded),
     at,
     ms: finished.ms,
-    ...outcomeFields(finished, detail),
+    status: outcome.kind === 'reply' ? outcome.reply.status : undefined,
+    error: error?.code,
+    detail: error === undefined ? recorded.detail : error.message,
     waitMs,
     reason,
     reclaimed: job.reclaimed,
     replyHead: next.kind === 'wait' ? finished.response?.body.subarray(0, SHOWN_REPLY_BYTES) : undefined,
   };
-}
-
-function outcomeFields({ outcome }: FinishedAttempt, detail: string | undefined) {
-  if (outcome.kind === 'reply') return { status: outcome.reply.status, error: undefined, detail };
-  const { code, message } = outcome.error;
-  return { status: undefined, error: code, detail: message };
 }
 
 /** The attempt before this claim, whose outcome is unknown. */

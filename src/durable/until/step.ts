@@ -38,7 +38,8 @@ export interface PollDecision extends Decision {
 }
 
 /** The decision after an attempt, with or without polling. */
-export function afterAttempt({ poll, ...facts }: AttemptFacts, options: DecideOptions): PollDecision {
+export function afterAttempt(facts: AttemptFacts, options: DecideOptions): PollDecision {
+  const { poll } = facts;
   if (poll === undefined) return decide(facts.result, facts.classification, options);
   return afterPoll({ ...facts, poll }, options);
 }
