@@ -14,7 +14,7 @@ import { sqliteVersion } from '../../runtime/process.ts';
 import type { Value } from './db.ts';
 import { Reserve } from './reserve.ts';
 import { failureOf, losesDurability } from './sqlite-errors.ts';
-import type { Answer, Failure, SentBatch, SentRows, SentStatement } from './sqlite-protocol.ts';
+import type { Answer, Failure, SentBatch, SentRows, SentText } from './sqlite-protocol.ts';
 import { TamperCheck } from './tamper-check.ts';
 
 /**
@@ -37,7 +37,7 @@ const CACHE_KIB = 8 * 1024;
 export class SqliteFile {
   readonly #db: DatabaseSync;
   readonly #file: string;
-  readonly #texts: string[] = [];
+  readonly #texts: SentText[] = [];
   readonly #prepared: Prepared[] = [];
   readonly #reserve: Reserve;
   readonly #tamperCheck: TamperCheck;
@@ -65,8 +65,8 @@ export class SqliteFile {
     }
   }
 
-  /** Adds SQL texts, to which statements refer by number. */
-  learn(texts: readonly string[]): void {
+  /** Adds statements, to which batches refer by number. */
+  learn(texts: readonly SentText[]): void {
     this.#texts.push(...texts);
   }
 
@@ -98,8 +98,8 @@ export class SqliteFile {
 
   /** Bytes to release: the pages, their copies in the WAL, and pages in the WAL for which the file could not grow. */
   #needs(batches: readonly SentBatch[]): number {
-    const params = batches.flatMap(({ statements }) => statements.flatMap((statement) => statement.params));
-    const bytes = params.reduce<number>(
+    const values = batches.flatMap(({ params }) => params.flat());
+    const bytes = values.reduce<number>(
       (sum, value) => sum + (value instanceof Uint8Array ? value.length : 0),
       0,
     );
@@ -124,7 +124,7 @@ export class SqliteFile {
       this.#db.exec('BEGIN IMMEDIATE');
       runs = true;
       const answers = batches.map((batch) =>
-        savepoints || isUndoneAlone(batch) ? this.#one(batch) : this.#answer(batch),
+        savepoints || this.#isUndoneAlone(batch) ? this.#one(batch) : this.#answer(batch),
       );
       runs = false;
       this.#db.exec('COMMIT');
@@ -188,11 +188,12 @@ export class SqliteFile {
     }
   }
 
-  #answer({ id, statements }: SentBatch): Answer {
-    const tables = statements.map(() => NOTHING);
-    for (const [i, sent] of statements.entries()) {
-      const found = (tables[i] = rowsOf(this.#statement(sent.text), sent));
-      if (!sent.precondition || found.rows.length > 0) continue;
+  #answer({ id, texts, params }: SentBatch): Answer {
+    const tables = texts.map(() => NOTHING);
+    for (const [i, text] of texts.entries()) {
+      const prepared = this.#statement(text);
+      const found = (tables[i] = rowsOf(prepared, params[i] ?? []));
+      if (!prepared.precondition || found.rows.length > 0) continue;
       // Alone, it has changed nothing.
       if (i > 0) this.#db.exec('ROLLBACK TO batch');
       break;
@@ -200,13 +201,19 @@ export class SqliteFile {
     return { id, tables };
   }
 
+  /** Whether a precondition undoes statements before it, but no other batch. */
+  #isUndoneAlone({ texts }: SentBatch): boolean {
+    return texts.some((text, i) => i > 0 && this.#texts[text]?.precondition === true);
+  }
+
   #statement(text: number): Prepared {
     let prepared = this.#prepared[text];
     if (prepared === undefined) {
-      const statement = this.#db.prepare(this.#texts[text] as string);
+      const { sql, precondition } = this.#texts[text] as SentText;
+      const statement = this.#db.prepare(sql);
       statement.setReturnArrays(true);
       const columns = statement.columns().map(({ name }) => name);
-      this.#prepared[text] = prepared = { statement, columns };
+      this.#prepared[text] = prepared = { statement, columns, precondition };
     }
     return prepared;
   }
@@ -262,23 +269,17 @@ export class SqliteFile {
   }
 }
 
-/** Whether a precondition undoes statements before it, but no other batch. */
-const isUndoneAlone = ({ statements }: SentBatch): boolean =>
-  statements.some(({ precondition }, i) => precondition && i > 0);
-
 interface Prepared {
   readonly statement: StatementSync;
   readonly columns: readonly string[];
+  readonly precondition: boolean;
 }
 
 const NOTHING: SentRows = { columns: [], rows: [] };
 const CHANGED: SentRows = { columns: [], rows: [[]] };
 
 /** RETURNING costs a temporary table, so a precondition may do without it. */
-function rowsOf(
-  { statement, columns }: Prepared,
-  { params, precondition }: Pick<SentStatement, 'params' | 'precondition'>,
-): SentRows {
+function rowsOf({ statement, columns, precondition }: Prepared, params: readonly Value[]): SentRows {
   if (precondition && columns.length === 0) return statement.run(...params).changes > 0 ? CHANGED : NOTHING;
   const rows = statement.all(...params) as unknown as Value[][];
   return rows.length === 0 ? NOTHING : { columns, rows };

@@ -1,15 +1,18 @@
 import type { Purpose, StoreProblem, Value } from './db.ts';
 
-/** A statement for the worker. Its SQL is sent once; after that, its number is enough. */
-export interface SentStatement {
-  readonly text: number;
-  readonly params: readonly Value[];
+/** A statement without its parameters. It is sent once; after that, its number is enough. */
+export interface SentText {
+  readonly sql: string;
   readonly precondition: boolean;
 }
 
+/** Numbers and parameters are two lists, because an object for each statement costs both threads more. */
 export interface SentBatch {
   readonly id: number;
-  readonly statements: readonly SentStatement[];
+  /** The number of each statement. */
+  readonly texts: readonly number[];
+  /** The parameters of each statement. */
+  readonly params: readonly (readonly Value[])[];
   readonly purpose: Purpose;
 }
 
@@ -20,7 +23,7 @@ export interface SentRows {
 }
 
 export type ToWorker =
-  | { readonly kind: 'batches'; readonly texts: readonly string[]; readonly batches: readonly SentBatch[] }
+  | { readonly kind: 'batches'; readonly texts: readonly SentText[]; readonly batches: readonly SentBatch[] }
   | { readonly kind: 'backup'; readonly id: number; readonly file: string }
   | { readonly kind: 'bytes'; readonly id: number }
   | { readonly kind: 'close'; readonly id: number };

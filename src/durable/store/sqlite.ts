@@ -14,6 +14,7 @@ import {
   type FromWorker,
   type SentBatch,
   type SentRows,
+  type SentText,
   type ToWorker,
   transferable,
   type WorkerData,
@@ -51,6 +52,8 @@ function rowsOf({ columns, rows }: SentRows, empty: Row): Row[] {
   });
 }
 
+const isBytes = (value: Value): value is Uint8Array => value instanceof Uint8Array;
+
 /** The main thread's side. Sends the batches of one event loop turn as one message, and distributes the answers. */
 class SqliteDb implements Db {
   readonly dialect = 'sqlite';
@@ -59,12 +62,14 @@ class SqliteDb implements Db {
   readonly #file: string;
   readonly #onCommit: DbOptions['onCommit'];
   readonly #waiting = new Map<number, Waiting>();
-  readonly #known = new Map<string, number>();
+  /** The numbers of the statements that the worker knows, by their SQL. */
+  readonly #known = { preconditions: new Map<string, number>(), others: new Map<string, number>() };
+  #count = 0;
   /** A row of each statement. */
   readonly #empty = new Map<string, Row>();
   readonly #exited: Promise<void>;
   #id = 0;
-  #texts: string[] = [];
+  #texts: SentText[] = [];
   #gathered: SentBatch[] = [];
   #transfer: ArrayBuffer[] = [];
   #end: StoreError | undefined;
@@ -94,7 +99,12 @@ class SqliteDb implements Db {
     purpose: Purpose = 'finish',
   ): Promise<readonly (readonly Row[])[]> {
     const answer = await this.#ask((id) =>
-      this.#gather({ id, statements: statements.map(this.#sent), purpose }),
+      this.#gather({
+        id,
+        texts: statements.map(this.#textOf),
+        params: statements.map(this.#paramsOf),
+        purpose,
+      }),
     );
     if (!('tables' in answer)) return [];
     return answer.tables.map((table, i) => this.#rowsOf(table, (statements[i] as Statement).sql));
@@ -153,24 +163,23 @@ class SqliteDb implements Db {
     this.#worker.postMessage(message);
   }
 
-  readonly #sent = ({ sql, params, precondition }: Statement): SentBatch['statements'][number] => ({
-    text: this.#textOf(sql),
-    params: params.map(this.#transferable),
-    precondition: precondition === true,
-  });
+  readonly #paramsOf = ({ params }: Statement): readonly Value[] =>
+    params.some(isBytes) ? params.map(this.#transferable) : params;
 
   readonly #transferable = (value: Value): Value =>
-    value instanceof Uint8Array ? transferable(value, this.#transfer) : value;
+    isBytes(value) ? transferable(value, this.#transfer) : value;
 
   /** In SQLite, `$1` is a named parameter and `?1` a numbered one. */
-  #textOf(sql: string): number {
-    const known = this.#known.get(sql);
-    if (known !== undefined) return known;
-    const text = this.#known.size;
-    this.#known.set(sql, text);
-    this.#texts.push(sql.replace(/\$(\d+)/g, '?$1'));
-    return text;
-  }
+  readonly #textOf = (statement: Statement): number => {
+    const { sql } = statement;
+    const precondition = statement.precondition === true;
+    const known = this.#known[precondition ? 'preconditions' : 'others'];
+    const number = known.get(sql);
+    if (number !== undefined) return number;
+    known.set(sql, this.#count);
+    this.#texts.push({ sql: sql.replace(/\$(\d+)/g, '?$1'), precondition });
+    return this.#count++;
+  };
 
   #receive({ answers, commitMs }: Extract<FromWorker, { kind: 'answers' }>): void {
     if (commitMs !== undefined) this.#onCommit?.(commitMs, answers.length);
