@@ -1,8 +1,10 @@
 /** `upstream="stripe",route="charges"`, without braces. */
 export function labelText(labels: Readonly<Record<string, string>>): string {
   let text = '';
-  for (const [name, value] of Object.entries(labels))
+  for (const name of Object.keys(labels)) {
+    const value = labels[name] ?? '';
     text += `${text === '' ? '' : ','}${name}="${SPECIAL.test(value) ? escaped(value) : value}"`;
+  }
   return text;
 }
 

@@ -142,11 +142,15 @@ export class Metrics implements Observer {
 }
 
 function labelsOf(upstream: string, event: StateEvent): Labels {
-  const { scope, target } = event;
-  const route = scope.slice(upstream.length + 1);
-  const values: Readonly<Record<string, unknown>> = { ...event, upstream, route, schedule: scope };
-  const own = Object.fromEntries(
-    STATE_METRICS[event.type].labels.map((label) => [label, String(values[label])]),
-  );
-  return target === undefined ? own : { ...own, target };
+  const labels: Record<string, string> = {};
+  for (const label of STATE_METRICS[event.type].labels) labels[label] = labelOf(label, upstream, event);
+  if (event.target !== undefined) labels['target'] = event.target;
+  return labels;
+}
+
+function labelOf(label: string, upstream: string, event: StateEvent): string {
+  if (label === 'upstream') return upstream;
+  if (label === 'route') return event.scope.slice(upstream.length + 1);
+  if (label === 'schedule') return event.scope;
+  return String((event as Readonly<Record<string, unknown>>)[label]);
 }
