@@ -1,7 +1,7 @@
 import { ProxyError } from '../proxy/errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
-import type { Job, NewJob } from './job.ts';
+import type { ActiveJob, Job, NewJob } from './job.ts';
 import { RETENTION_WITHOUT_ROUTE_MS } from './options.ts';
 import type { RunningJob } from './runner.ts';
 import { StoreError } from './store/db.ts';
@@ -15,7 +15,7 @@ export interface CancellationDeps {
   /** How long the route retains results, in milliseconds. Undefined if the configuration no longer has the route. */
   readonly retentionMs: (route: string) => number | undefined;
   /** The requests that are created when a request ends: its callback. */
-  readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
+  readonly callbacks: (job: ActiveJob, end: RequestEnd) => readonly NewJob[];
 }
 
 /** Maximum wait for the result of an aborted attempt. A failing store is tried again without end, and a client must not wait for it. */

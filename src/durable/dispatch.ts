@@ -15,7 +15,7 @@ import {
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Credentials } from './credentials.ts';
 import { type Decision, deferral, end, type RunnerState } from './decision.ts';
-import type { ClaimedJob, Job, NewJob } from './job.ts';
+import type { ActiveJob, ClaimedJob, NewJob } from './job.ts';
 import { RETENTION_WITHOUT_ROUTE_MS } from './options.ts';
 import { noBudget, refusalOf, UNREADABLE_CREDENTIALS, type WaitRefusal } from './refusal.ts';
 import type { AttemptResult, Classification, DurableRoute } from './route.ts';
@@ -34,7 +34,7 @@ export interface DispatchDeps {
   readonly trace: AttemptDeps['trace'];
   readonly credentials: Credentials;
   /** The requests that are created when a request ends: its callback. */
-  readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
+  readonly callbacks: (job: ActiveJob, end: RequestEnd) => readonly NewJob[];
 }
 
 /** Wait if the retry budget is empty: the budget refills about one token in ten seconds. */

@@ -23,7 +23,7 @@ import { answerApi } from './http/api.ts';
 import type { ApiDeps } from './http/deps.ts';
 import { answerSubmission } from './http/submission.ts';
 import { Intake, unavailable } from './intake.ts';
-import { type Job, jobOf, type NewJob } from './job.ts';
+import { type ActiveJob, jobOf, type NewJob } from './job.ts';
 import type { DurableProcess } from './options.ts';
 import type { DurableRoute } from './route.ts';
 import { type CallbackRoutes, RouteTable } from './route-table.ts';
@@ -216,7 +216,7 @@ export class Durable {
     return [...new Set([client, undefined])].map((one) => this.#credentials.callerOf(request, names, one));
   }
 
-  readonly #callbacks = (job: Job, end: RequestEnd): readonly NewJob[] =>
+  readonly #callbacks = (job: ActiveJob, end: RequestEnd): readonly NewJob[] =>
     callbackOf(job, end, this.#setup.process);
 
   #newRunner(dispatch: Dispatch): Runner {

@@ -7,7 +7,7 @@ import type { Observer } from '../telemetry/call-record.ts';
 import type { RunnerState } from './decision.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { Health } from './health.ts';
-import { type AttemptRow, type ClaimedJob, type Job, type WaitReason, waitCause } from './job.ts';
+import { type ActiveJob, type AttemptRow, type ClaimedJob, type WaitReason, waitCause } from './job.ts';
 import type { DurableRoute } from './route.ts';
 import type { RunningJob } from './runner.ts';
 import { parsedState } from './settlement.ts';
@@ -129,7 +129,7 @@ async function isStoredEnd({ id, next, now }: Settlement, { health, store }: Exe
   return job?.status === next.status && job.finishedAt === Math.round(now);
 }
 
-async function reportResult(job: Job, settlement: Settlement, deps: ExecuteDeps): Promise<void> {
+async function reportResult(job: ActiveJob, settlement: Settlement, deps: ExecuteDeps): Promise<void> {
   const { next, now, entry, runnerState = job.runnerState } = settlement;
   const scope = scopeOf(job);
   if (next.kind === 'wait') {
@@ -153,7 +153,7 @@ async function reportResult(job: Job, settlement: Settlement, deps: ExecuteDeps)
 
 /** A request that waits for an operator is logged once for each try to send it. */
 function reportDeferral(
-  job: Job,
+  job: ActiveJob,
   { runnerState = '{}' }: Settlement,
   reason: WaitReason,
   deps: ExecuteDeps,
@@ -184,7 +184,7 @@ const RAMP = { minMs: 5_000, maxMs: 5 * 60_000, perRequestMs: 10 };
  * a recovering upstream gets a ramp.
  */
 async function deferBacklog(
-  job: Job,
+  job: ActiveJob,
   { next, entry, now }: Pick<Settlement, 'next' | 'entry' | 'now'>,
   { health, store }: ExecuteDeps,
 ): Promise<void> {
@@ -204,7 +204,7 @@ async function deferBacklog(
 }
 
 /** A poll may have met the breaker of another route. A request that only one target may get has met the breaker of that one. */
-function goesElsewhere(job: Job): boolean {
+function goesElsewhere(job: ActiveJob): boolean {
   const poll = polling(job.runnerState);
   const { boundTo } = parsedState(job) as Partial<RunnerState>;
   return poll?.target !== undefined || Boolean(poll?.targetName ?? boundTo);
@@ -218,7 +218,7 @@ interface End {
 }
 
 /** The fields of a log line about a request. */
-const logged = ({ id, requestId, method, route, tenant }: Job) => ({
+const logged = ({ id, requestId, method, route, tenant }: ActiveJob) => ({
   id,
   request_id: requestId ?? undefined,
   method,
@@ -227,7 +227,7 @@ const logged = ({ id, requestId, method, route, tenant }: Job) => ({
 });
 
 /** Logs one line for each request that has ended, with its attempts. */
-function logEnd(job: Job, { next, ms, attempts: rows, polls }: End, { logger }: ExecuteDeps): void {
+function logEnd(job: ActiveJob, { next, ms, attempts: rows, polls }: End, { logger }: ExecuteDeps): void {
   const attempts = rows.map(({ n, at, ms: took, status, error, waitMs, reason }) => ({
     n,
     at_ms: at - job.createdAt,
@@ -255,11 +255,15 @@ function logEnd(job: Job, { next, ms, attempts: rows, polls }: End, { logger }: 
 }
 
 /** Callback hosts are not used as metric labels, because their number has no bound. */
-function scopeOf({ kind, route }: Job): string {
+function scopeOf({ kind, route }: ActiveJob): string {
   return kind === 'callback' ? '/callbacks' : route;
 }
 
-function report(job: Job, { observer }: ExecuteDeps, event: Parameters<Observer['stateChanged']>[1]): void {
+function report(
+  job: ActiveJob,
+  { observer }: ExecuteDeps,
+  event: Parameters<Observer['stateChanged']>[1],
+): void {
   const scope = scopeOf(job);
   observer.stateChanged(scope.slice(0, scope.indexOf('/')), event);
 }

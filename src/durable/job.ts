@@ -142,8 +142,22 @@ export interface StoredResponse {
   readonly truncated: boolean;
 }
 
+/** The facts that an attempt and the report of its result need. A claim reads no other columns. */
+export type ActiveJob = Omit<
+  Job,
+  | 'wakeAt'
+  | 'bytes'
+  | 'sha256'
+  | 'idempotencyKey'
+  | 'fingerprint'
+  | 'finishedAt'
+  | 'purgeAt'
+  | 'error'
+  | 'erased'
+>;
+
 /** A request that this process has claimed to run. */
-export interface ClaimedJob extends Job {
+export interface ClaimedJob extends ActiveJob {
   readonly owner: string;
   readonly headers: RawHeaders;
   readonly body: Uint8Array;

@@ -2,7 +2,7 @@ import { ProxyError } from '../proxy/errors.ts';
 import type { FinishedAttempt } from './attempt.ts';
 import type { RequestEnd } from './callbacks/callback.ts';
 import type { Decision } from './decision.ts';
-import type { AttemptRow, ClaimedJob, Job, NewJob } from './job.ts';
+import type { ActiveJob, AttemptRow, ClaimedJob, NewJob } from './job.ts';
 import type { Settlement } from './store/store.ts';
 
 /** An attempt that was made, and what is recorded of it. */
@@ -22,7 +22,7 @@ export interface RecordedAttempt {
 
 export interface SettlementDeps extends Pick<Settlement, 'now'> {
   /** The requests that are created when a request ends: its callback. */
-  readonly callbacks: (job: Job, end: RequestEnd) => readonly NewJob[];
+  readonly callbacks: (job: ActiveJob, end: RequestEnd) => readonly NewJob[];
 }
 
 /** Of a reply that is not the result, this many bytes are shown with its attempt. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { headerOf } from '../../http/headers.ts';
-import type { Job, NewJob, StoredResponse } from '../job.ts';
+import type { ActiveJob, NewJob, StoredResponse } from '../job.ts';
 import type { Next } from '../store/store.ts';
 import { CALLBACK_ROUTE, type CallbackOptions } from './options.ts';
 
@@ -21,7 +21,7 @@ export interface CallbackParts {
  * Builds the callback of a request that ends, as a request to be inserted in the same transaction. Empty without a
  * callback URL. Every delivery has the same message; only its timestamp and signature differ.
  */
-export function callbackOf(job: Job, end: RequestEnd, { prefix, callbacks }: CallbackParts): NewJob[] {
+export function callbackOf(job: ActiveJob, end: RequestEnd, { prefix, callbacks }: CallbackParts): NewJob[] {
   if (job.callbackUrl === null) return [];
   const url = new URL(job.callbackUrl);
   const body = Buffer.from(JSON.stringify(messageOf(job, end, { prefix, callbacks })));
@@ -66,7 +66,7 @@ export function callbackOf(job: Job, end: RequestEnd, { prefix, callbacks }: Cal
   ];
 }
 
-function messageOf(job: Job, end: RequestEnd, { prefix, callbacks }: CallbackParts) {
+function messageOf(job: ActiveJob, end: RequestEnd, { prefix, callbacks }: CallbackParts) {
   const self = `${prefix}/requests/${job.id}`;
   const response = responseOf(job, end, callbacks);
   return {
@@ -89,7 +89,7 @@ function messageOf(job: Job, end: RequestEnd, { prefix, callbacks }: CallbackPar
 }
 
 /** Without a response of its own, the response of an earlier attempt is reported. */
-function responseOf(job: Job, { response }: RequestEnd, { maxResultBytes }: CallbackOptions) {
+function responseOf(job: ActiveJob, { response }: RequestEnd, { maxResultBytes }: CallbackOptions) {
   if (response === undefined) return job.response;
   const { body, headers, status, truncated } = response;
   return {

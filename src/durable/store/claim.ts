@@ -1,7 +1,7 @@
 import type { Statement } from './db.ts';
 import type { Dialect } from './dialect.ts';
 import { PARKED } from './insert.ts';
-import { JOB_COLUMNS } from './rows.ts';
+import { CLAIMED_COLUMNS } from './rows.ts';
 import type { Claim, LostClaims } from './store.ts';
 
 /** Maximum number of requests that one claim parks, because other statements wait for it. */
@@ -22,7 +22,7 @@ export function claimBatch(claim: Claim, dialect: Dialect): Statement[] {
 const leaseFrom = (param: string, dialect: Dialect): string =>
   `lease AS MATERIALIZED (SELECT coalesce(CAST(${param} AS BIGINT), ${dialect.now}) AS moment)`;
 
-const WITH_REQUEST = `${JOB_COLUMNS.join(', ')}, reclaimed,
+const WITH_REQUEST = `${CLAIMED_COLUMNS.join(', ')},
         (SELECT headers FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS headers,
         (SELECT body FROM breakwater_request WHERE breakwater_request.seq = breakwater_job.seq) AS body`;
 

@@ -1,4 +1,5 @@
 import type {
+  ActiveJob,
   AttemptRow,
   ClaimedJob,
   Job,
@@ -13,21 +14,16 @@ import type { JobProgress } from './store.ts';
 
 /* Conversion of rows. Their contents were written by the statements of this folder. */
 
-/** The columns that `jobOf` reads, for a statement with a name. */
-export const JOB_COLUMNS = [
+/** The columns of a request that `claimedOf` reads. */
+export const CLAIMED_COLUMNS = [
   'seq',
-  'wake_at',
   'id',
   'kind',
   'route',
   'tenant',
   'method',
   'target',
-  'bytes',
-  'sha256',
   'caller',
-  'idempotency_key',
-  'fingerprint',
   'upstream_key',
   'order_key',
   'labels',
@@ -41,20 +37,14 @@ export const JOB_COLUMNS = [
   'created_at',
   'due_at',
   'deadline_at',
-  'error_code',
-  'response_status',
-  'status',
-  'reason',
   'owner',
   'attempt',
   'counted',
   'started_at',
-  'finished_at',
-  'purge_at',
-  'error_title',
+  'response_status',
   'response_bytes',
   'response_truncated',
-  'erased',
+  'reclaimed',
 ] as const;
 
 export function text(row: Row, column: string): string {
@@ -79,20 +69,47 @@ function list(row: Row, column: string): readonly string[] {
 }
 
 export function jobOf(row: Row): Job {
+  const code = optional<string>(row, 'error_code') as JobErrorCode | undefined;
+  return {
+    ...activeFieldsOf(row),
+    status: text(row, 'status') as JobStatus,
+    reason: optional<string>(row, 'reason') as WaitReason | undefined,
+    owner: optional<string>(row, 'owner'),
+    wakeAt: optional<number>(row, 'wake_at'),
+    bytes: number(row, 'bytes'),
+    sha256: text(row, 'sha256'),
+    idempotencyKey: row['idempotency_key'] as string | null,
+    fingerprint: text(row, 'fingerprint'),
+    finishedAt: optional<number>(row, 'finished_at'),
+    purgeAt: optional<number>(row, 'purge_at'),
+    error: code === undefined ? undefined : { code, title: text(row, 'error_title') },
+    erased: flag(row, 'erased'),
+  };
+}
+
+export function claimedOf(row: Row): ClaimedJob {
+  return {
+    ...activeFieldsOf(row),
+    status: 'running',
+    reason: undefined,
+    owner: text(row, 'owner'),
+    headers: list(row, 'headers'),
+    body: row['body'] as Uint8Array,
+    reclaimed: flag(row, 'reclaimed'),
+  };
+}
+
+function activeFieldsOf(row: Row): Omit<ActiveJob, 'status' | 'reason' | 'owner'> {
+  const status = optional<number>(row, 'response_status');
   return {
     seq: number(row, 'seq'),
-    wakeAt: optional<number>(row, 'wake_at'),
     id: text(row, 'id'),
     kind: text(row, 'kind') as JobKind,
     route: text(row, 'route'),
     tenant: text(row, 'tenant'),
     method: text(row, 'method'),
     target: text(row, 'target'),
-    bytes: number(row, 'bytes'),
-    sha256: text(row, 'sha256'),
     caller: text(row, 'caller'),
-    idempotencyKey: row['idempotency_key'] as string | null,
-    fingerprint: text(row, 'fingerprint'),
     upstreamKey: row['upstream_key'] as string | null,
     orderKey: row['order_key'] as string | null,
     labels: list(row, 'labels'),
@@ -106,7 +123,13 @@ export function jobOf(row: Row): Job {
     createdAt: number(row, 'created_at'),
     dueAt: number(row, 'due_at'),
     deadlineAt: number(row, 'deadline_at'),
-    ...mutableFieldsOf(row),
+    attempt: number(row, 'attempt'),
+    counted: number(row, 'counted'),
+    startedAt: optional<number>(row, 'started_at'),
+    response:
+      status === undefined
+        ? undefined
+        : { status, bytes: number(row, 'response_bytes'), truncated: flag(row, 'response_truncated') },
   };
 }
 
@@ -120,33 +143,8 @@ export function progressOf(row: Row): JobProgress {
   };
 }
 
-function mutableFieldsOf(row: Row) {
-  const code = optional<string>(row, 'error_code') as JobErrorCode | undefined;
-  const status = optional<number>(row, 'response_status');
-  return {
-    status: text(row, 'status') as JobStatus,
-    reason: optional<string>(row, 'reason') as WaitReason | undefined,
-    owner: optional<string>(row, 'owner'),
-    attempt: number(row, 'attempt'),
-    counted: number(row, 'counted'),
-    startedAt: optional<number>(row, 'started_at'),
-    finishedAt: optional<number>(row, 'finished_at'),
-    purgeAt: optional<number>(row, 'purge_at'),
-    error: code === undefined ? undefined : { code, title: text(row, 'error_title') },
-    response:
-      status === undefined
-        ? undefined
-        : { status, bytes: number(row, 'response_bytes'), truncated: flag(row, 'response_truncated') },
-    erased: flag(row, 'erased'),
-  };
-}
-
 export function requestOf(row: Row): Pick<ClaimedJob, 'headers' | 'body'> {
   return { headers: list(row, 'headers'), body: row['body'] as Uint8Array };
-}
-
-export function claimedOf(row: Row): ClaimedJob {
-  return { ...jobOf(row), ...requestOf(row), owner: text(row, 'owner'), reclaimed: flag(row, 'reclaimed') };
 }
 
 export function responseOf(row: Row): StoredResponse {
