@@ -206,7 +206,7 @@ test.each([
   ['presets'],
   ['check'],
   ['explain', 'GET', '/demo/flaky'],
-  ['simulate', 'demo'],
+  ['simulate', 'demo', '--rps', '8', '--for', '5s'],
 ])('%s ends as usual if its output is not read', async (...args) => {
   const command = breakwater(...args);
   command.child.stdout?.destroy();

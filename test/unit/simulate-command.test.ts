@@ -79,8 +79,8 @@ describe('as text', () => {
   });
 
   test('a brownout that an aggressive configuration sustains, and the default does not', async () => {
-    const { out, err } = await run('api', '--route', 'bold', '--fault', 'brownout');
-    expect(err).toMatch(/^warning: 80\/s · \(1 \+ 2\).*sustain an outage, and no breaker or adaptive limit/);
+    const { out, err } = await run('api', '--route', 'bold', '--fault', 'brownout', '--rps', '16');
+    expect(err).toMatch(/^warning: 16\/s · \(1 \+ 2\).*sustain an outage, and no breaker or adaptive limit/);
     expect(out).toMatch(/time to recover +never \(in 180 s\) +\d+ s\n/);
   });
 
