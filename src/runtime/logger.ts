@@ -1,3 +1,4 @@
+import { type DestinationStream, type Logger as Pino, pino } from 'pino';
 import { systemClock } from './clock.ts';
 import { LineBuffer } from './line-buffer.ts';
 import { terminalLines, terminalText } from './terminal.ts';
@@ -19,15 +20,9 @@ export interface ProcessLogger extends Logger {
   flushed(): Promise<void>;
 }
 
-const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LEVELS)[number];
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type LogFields = Readonly<Record<string, unknown>>;
-
-/** Takes one finished line at a time. */
-interface Lines {
-  write(line: string): unknown;
-}
 
 export interface LoggerOptions {
   readonly level: LogLevel;
@@ -35,8 +30,8 @@ export interface LoggerOptions {
   readonly redact: (fields: LogFields) => Record<string, unknown>;
   /** Coloured text instead of JSON. Default: if stdout is a terminal. */
   readonly pretty?: boolean | undefined;
-  /** Default stdout. */
-  readonly destination?: Lines | undefined;
+  /** Takes one finished line at a time; default stdout. */
+  readonly destination?: DestinationStream | undefined;
 }
 
 /** How long the exit waits for a slow reader of the log. */
@@ -52,25 +47,28 @@ export async function createLogger(options: LoggerOptions): Promise<ProcessLogge
   const lines = new LineBuffer(process.stdout, (dropped) =>
     log.warn({ dropped }, 'log lines were dropped, because the reader of stdout was too slow'),
   );
-  const shown = pretty ? (fields: LogFields) => withoutErrorCode(options.redact(fields)) : options.redact;
+  const { redact } = options;
   const stream = pretty ? await prettyStream(options.destination) : (options.destination ?? lines);
-  let lowest = LEVELS.indexOf(options.level);
-  const writer =
-    (level: LogLevel): Logger[LogLevel] =>
-    (fields, message) => {
-      if (LEVELS.indexOf(level) >= lowest) stream.write(lineOf(level, shown(fields), message));
-    };
-  const log = {
-    debug: writer('debug'),
-    info: writer('info'),
-    warn: writer('warn'),
-    error: writer('error'),
-    setLevel: (level: LogLevel) => {
-      lowest = LEVELS.indexOf(level);
+  const log: Pino = pino(
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: {
+        level: (level) => ({ level }),
+        log: pretty ? (fields) => withoutErrorCode(redact(fields)) : redact,
+      },
     },
-  };
+    stream,
+  );
   return {
-    ...log,
+    debug: (fields, message) => log.debug(fields, message),
+    info: (fields, message) => log.info(fields, message),
+    warn: (fields, message) => log.warn(fields, message),
+    error: (fields, message) => log.error(fields, message),
+    setLevel: (level) => {
+      log.level = level;
+    },
     droppedLines: () => lines.dropped,
     flushed: () =>
       Promise.race([
@@ -78,12 +76,6 @@ export async function createLogger(options: LoggerOptions): Promise<ProcessLogge
         new Promise<void>((resolve) => systemClock.timer(LAST_FLUSH_MS, resolve)),
       ]),
   };
-}
-
-/** A line of JSON. Its level and time come first. */
-function lineOf(level: LogLevel, fields: LogFields, message: string): string {
-  const time = new Date(systemClock.wallTime()).toISOString();
-  return `${JSON.stringify({ level, time, ...fields, msg: message })}\n`;
 }
 
 /** Removes the code of an error, which is in the sentence too: pino-pretty would print it on a separate line. An Error with its stack stays. */
@@ -95,7 +87,7 @@ function withoutErrorCode({ error, ...others }: LogFields): Record<string, unkno
  * Synchronous and in this thread, unlike the stream of pino-pretty: a line is written before the process can die. Loaded only
  * for a terminal, for a fast start.
  */
-async function prettyStream(to: Lines | undefined): Promise<Lines> {
+async function prettyStream(to: DestinationStream | undefined): Promise<DestinationStream> {
   const { prettyFactory } = await import('pino-pretty');
   const format = prettyFactory({
     ignore: HIDDEN_WHEN_PRETTY,
@@ -103,7 +95,7 @@ async function prettyStream(to: Lines | undefined): Promise<Lines> {
     translateTime: 'SYS:HH:MM:ss.l',
     colorize: to === undefined,
   });
-  const target: Lines = to ?? process.stdout;
+  const target: DestinationStream = to ?? process.stdout;
   return { write: (line) => target.write(format(JSON.parse(line, forTerminal))) };
 }
 

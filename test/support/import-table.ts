@@ -155,6 +155,7 @@ export const OWNER: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/sdk-trace': ['telemetry'],
   '@opentelemetry/resources': ['telemetry'],
   '@opentelemetry/exporter-trace-otlp-proto': ['telemetry'],
+  pino: ['runtime'],
   'pino-pretty': ['runtime'],
   yaml: ['config/read', 'config/resolve'],
   zod: ['config/fields', 'config/keys', 'config/read', 'config/resolve', 'config/show'],
