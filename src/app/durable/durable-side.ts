@@ -1,4 +1,5 @@
 import type { Durable, DurableCall, DurableDeps, DurableSetup, Submission } from '../../durable/durable.ts';
+import type { StoreError } from '../../durable/store/db.ts';
 import type { Store } from '../../durable/store/store.ts';
 import { FieldNames } from '../../http/field-names.ts';
 import { TOKEN_FIELDS } from '../../http/headers.ts';
@@ -7,6 +8,7 @@ import type { Call } from '../../proxy/call.ts';
 import { ProxyError } from '../../proxy/errors.ts';
 import { dispatchBy } from '../../proxy/pipeline.ts';
 import type { Route } from '../../proxy/route.ts';
+import type { Timer } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { DurableSnapshot } from '../../telemetry/snapshot.ts';
 
@@ -19,6 +21,9 @@ export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 
   readonly onStore?: ((store: Store) => Promise<void>) | undefined;
 }
 
+/** A store that could not be reached is tried again after this time. */
+const REACH_AGAIN_MS = 5_000;
+
 /** Connects the app with durable requests. Nothing of them is loaded until a route is durable. */
 export class DurableSide {
   readonly #deps: DurableSideDeps;
@@ -28,6 +33,11 @@ export class DurableSide {
   #store: string | undefined;
   #prefix = '';
   #closed = false;
+  /** The latest configuration. */
+  #setup: DurableSetup | undefined;
+  /** The store could not be reached since then. */
+  #outage: Pick<StoreError, 'message' | 'problem'> | undefined;
+  #retry: Timer | undefined;
 
   constructor(deps: DurableSideDeps) {
     this.#deps = deps;
@@ -53,10 +63,14 @@ export class DurableSide {
     return this.#durable?.snapshot();
   }
 
-  /** Applies a configuration. Rejects with a StoreError if the store cannot be opened. */
+  /**
+   * Applies a configuration. Rejects with a StoreError if the store cannot be opened. One that cannot be reached, as a database that
+   * restarts, must not end the calls that need no store: it is tried again, and durable requests are refused until then.
+   */
   setUp(setup: DurableSetup): Promise<void> {
     const { prefix, store } = setup.process;
     this.#prefix = prefix;
+    this.#setup = setup;
     if (setup.routes.length > 0) this.#store ??= store;
     const done = this.#opening.then(() => this.#follow(setup));
     this.#opening = done.catch(() => undefined);
@@ -65,6 +79,7 @@ export class DurableSide {
 
   async #follow(setup: DurableSetup): Promise<void> {
     const { store } = setup.process;
+    this.#retry?.cancel();
     if (this.#durable !== undefined) {
       if (store !== this.#store)
         this.#deps.logger.warn(
@@ -73,14 +88,62 @@ export class DurableSide {
         );
       return this.#durable.setUp(setup);
     }
-    if (setup.routes.length === 0 || this.#closed) return;
-    this.#store = store;
+    this.#store = setup.routes.length === 0 ? undefined : store;
+    if (this.#store === undefined || this.#closed) return;
+    try {
+      await this.#open(setup);
+    } catch (error) {
+      const failure = await storeErrorOf(error);
+      if (failure.problem !== 'unreachable') throw error;
+      this.#notReached(failure);
+    }
+  }
+
+  async #open(setup: DurableSetup): Promise<void> {
     // The store's thread starts while the rest is loaded.
-    const [opened, { startDurable }] = await Promise.all([this.#openStore(store), import('./durable.ts')]);
+    const [opened, { startDurable }] = await Promise.all([
+      this.#openStore(setup.process.store),
+      import('./durable.ts'),
+    ]);
     await this.#deps.onStore?.(opened);
     const durable = await startDurable(setup, opened, this.#deps);
-    if (this.#closed) await durable.close();
-    else this.#durable = durable;
+    if (this.#closed) return durable.close();
+    this.#durable = durable;
+    this.#reached();
+  }
+
+  /** The store is tried again later, with the configuration of then. */
+  #notReached({ message, problem }: StoreError): void {
+    if (this.#closed) return;
+    const { clock, logger } = this.#deps;
+    if (this.#outage === undefined) this.#report('failed', problem);
+    if (this.#outage?.message !== message)
+      logger.error(
+        { problem },
+        `${message}; durable requests are refused until the store can be used, and other calls go on`,
+      );
+    this.#outage = { message, problem };
+    this.#retry = clock.timer(REACH_AGAIN_MS, () => void this.#reachAgain());
+  }
+
+  async #reachAgain(): Promise<void> {
+    if (this.#closed || this.#setup === undefined) return;
+    try {
+      await this.setUp(this.#setup);
+    } catch (error) {
+      this.#notReached(await storeErrorOf(error));
+    }
+  }
+
+  #reached(): void {
+    if (this.#outage === undefined) return;
+    this.#report('working', this.#outage.problem);
+    this.#outage = undefined;
+    this.#deps.logger.info({}, 'the durable store can be used, and durable requests are accepted');
+  }
+
+  #report(to: 'failed' | 'working', problem: string): void {
+    this.#deps.observer.stateChanged('', { type: 'store_health', scope: '', to, problem });
   }
 
   async #openStore(where: string): Promise<Store> {
@@ -131,6 +194,7 @@ export class DurableSide {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#retry?.cancel();
     await this.#opening;
     await this.#durable?.close();
   }
@@ -141,4 +205,9 @@ export class DurableSide {
       retryAfterMs: 5_000,
     });
   }
+}
+
+async function storeErrorOf(error: unknown): Promise<StoreError> {
+  const { StoreError } = await import('../../durable/store/db.ts');
+  return error instanceof StoreError ? error : new StoreError('failed', String(error));
 }
