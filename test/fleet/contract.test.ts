@@ -5,7 +5,7 @@ import { type Ledger, type LeaseRequest, lease } from '../../src/fleet/ledger.ts
 import { Changes } from '../support/changes.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { linkTo } from './engine-link.ts';
-import { ENGINES, freshName, opened } from './engines.ts';
+import { ENGINES, firstRequest, freshName, opened } from './engines.ts';
 
 const EPOCH = Date.UTC(2026, 0, 1);
 
@@ -66,15 +66,7 @@ describe.each(ENGINES)('$name $missing', (engine) => {
     test('gives units of one window to replicas that ask at once, never more than there are', async () => {
       const prefix = freshName();
       const connections = await Promise.all(Array.from({ length: 5 }, () => opened(engine, { prefix })));
-      const request = {
-        intervalMs: 3_600_000,
-        burst: 100,
-        want: 1,
-        need: 1,
-        owed: 0,
-        back: { units: 0, end: 0 },
-        known: { version: 0, tat: 0 },
-      };
+      const request = firstRequest(3_600_000, 100, 1);
       const asking = connections.flatMap((one) =>
         Array.from({ length: 40 }, () => one.lease('window', request)),
       );
@@ -85,15 +77,7 @@ describe.each(ENGINES)('$name $missing', (engine) => {
     test('separates windows, and fleets with another name', async () => {
       const prefix = freshName();
       const [one, two] = [await opened(engine, { prefix }), await opened(engine)];
-      const request = {
-        intervalMs: 3_600_000,
-        burst: 1,
-        want: 1,
-        need: 1,
-        owed: 0,
-        back: { units: 0, end: 0 },
-        known: { version: 0, tat: 0 },
-      };
+      const request = firstRequest(3_600_000, 1, 1);
       const granted = async (from: typeof one, key: string) => (await from.lease(key, request)).granted;
       expect(await granted(one, 'a')).toBe(1);
       expect(await granted(one, 'a')).toBe(0);

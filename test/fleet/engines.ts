@@ -4,6 +4,7 @@ import { createClient } from '@redis/client';
 import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
 import type { EngineOptions, FleetEngine } from '../../src/fleet/engine.ts';
+import type { LeaseRequest } from '../../src/fleet/ledger.ts';
 import { openPostgresEngine } from '../../src/fleet/postgres.ts';
 import { openRedis } from '../../src/fleet/redis.ts';
 
@@ -50,6 +51,17 @@ export const POSTGRES = await engineAt('PostgreSQL', {
 });
 
 export const ENGINES: readonly TestEngine[] = [REDIS, POSTGRES];
+
+/** The first request of a replica for units of a window, with nothing to report. */
+export const firstRequest = (intervalMs: number, burst: number, want: number): LeaseRequest => ({
+  intervalMs,
+  burst,
+  want,
+  need: 1,
+  owed: 0,
+  back: { units: 0, end: 0 },
+  known: { version: 0, tat: 0 },
+});
 
 /** A name for the fleet of one test. */
 export const freshName = (): string => `t${randomBytes(6).toString('hex')}`;

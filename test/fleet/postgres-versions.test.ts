@@ -2,20 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { LeaseRequest } from '../../src/fleet/ledger.ts';
-import { freshName, opened, POSTGRES } from './engines.ts';
+import { firstRequest, freshName, opened, POSTGRES } from './engines.ts';
 
 /* Versions of Breakwater that use one database at the same time. */
 
-const EVERYTHING: LeaseRequest = {
-  intervalMs: 10,
-  burst: 5,
-  want: 1_000,
-  need: 1,
-  owed: 0,
-  back: { units: 0, end: 0 },
-  known: { version: 0, tat: 0 },
-};
+const EVERYTHING = firstRequest(10, 5, 1_000);
 
 /** A version that gives no units ahead of time. */
 async function otherVersion() {
