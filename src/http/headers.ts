@@ -174,7 +174,7 @@ export function compileHeaderRules(
 
 /** The request headers for the upstream: the client's end-to-end fields, then the proxy's. Via is appended as a field. */
 export function requestHeaders(raw: RawHeaders, rules: CompiledHeaderRules, via: string): string[] {
-  const result = withoutHopByHop(raw, rules.drop, ROOM_IN_REQUEST);
+  const result = withoutHopByHop(raw, rules.drop);
   // TE is about one connection. Only `trailers` also applies to the next one.
   if (headerOf(raw, 'te')?.toLowerCase().includes('trailers') === true) result.push('te', 'trailers');
   for (const entry of rules.add) result.push(entry);
@@ -199,7 +199,7 @@ const VIA = '1.1 breakwater';
 
 /** The reply headers for the client. */
 export function replyHeaders(raw: RawHeaders): string[] {
-  const result = withoutHopByHop(raw, NOT_RETURNED, ROOM_IN_REPLY);
+  const result = withoutHopByHop(raw, NOT_RETURNED);
   result.push('via', VIA);
   return result;
 }
@@ -208,7 +208,7 @@ const NOT_WITHOUT_LENGTH = new FieldNames([...NOT_RETURNED, 'content-length']);
 
 /** The same for a reply that must not have a length: an interim one, or one with status 204 (RFC 9110 §8.6). */
 export function lengthlessHeaders(raw: RawHeaders): string[] {
-  const result = withoutHopByHop(raw, NOT_WITHOUT_LENGTH, ROOM_IN_REPLY);
+  const result = withoutHopByHop(raw, NOT_WITHOUT_LENGTH);
   result.push('via', VIA);
   return result;
 }
@@ -218,45 +218,34 @@ const NOT_IN_TRAILERS = new FieldNames([...NOT_RETURNED, 'content-length', 'host
 
 /** The trailers of a reply for the client. */
 export function replyTrailers(raw: RawHeaders): Field[] {
-  return fieldPairs(withoutHopByHop(raw, NOT_IN_TRAILERS, []));
+  return fieldPairs(withoutHopByHop(raw, NOT_IN_TRAILERS));
 }
 
-/** Room for the fields that are added. A list that grows is copied to one with more room than it needs. */
-const ROOM_IN_REQUEST: readonly string[] = ['', ''];
-const ROOM_IN_REPLY: readonly string[] = Array.from({ length: 8 }, () => '');
-
-/** Removes `drop` and the fields listed in `Connection`. Called before own fields are added, so that no client removes them. */
-function withoutHopByHop(raw: RawHeaders, drop: FieldNames, room: readonly string[]): string[] {
-  const listed = connectionListed(raw);
-  const result = raw.concat(room);
-  let length = 0;
+/**
+ * Removes `drop`, which has all of HOP_BY_HOP, and the fields listed in `Connection`. Called before own fields are added, so that
+ * no client removes them.
+ */
+function withoutHopByHop(raw: RawHeaders, drop: FieldNames): string[] {
+  const left: string[] = [];
+  let connections: string[] | undefined;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] as string;
-    if (drop.known(name) !== undefined || listed?.has(name.toLowerCase()) === true) continue;
-    result[length++] = name;
-    result[length++] = raw[i + 1] as string;
+    const value = raw[i + 1] as string;
+    const dropped = drop.known(name);
+    if (dropped === undefined) left.push(name, value);
+    // The usual values list no field.
+    else if (dropped === 'connection' && value !== 'keep-alive' && value !== 'close')
+      (connections ??= []).push(value);
   }
-  result.length = length;
-  return result;
+  if (connections === undefined) return left;
+  const listed = listedIn(connections);
+  return withoutFields(left, (name) => listed.has(name));
 }
 
 /** Names that `Connection` cannot remove: framing fields and its own options. */
 const NEVER_LISTED: ReadonlySet<string> = new Set(['content-length', 'close', 'keep-alive', 'te']);
 
-function connectionListed(raw: RawHeaders): ReadonlySet<string> | undefined {
-  let listed: Set<string> | undefined;
-  for (let i = 0; i < raw.length; i += 2) {
-    if (!isNamed(raw[i] as string, 'connection')) continue;
-    const value = raw[i + 1] as string;
-    // The usual values list no field.
-    if (value !== 'keep-alive' && value !== 'close') addListed(value, (listed ??= new Set()));
-  }
-  return listed;
-}
-
-function addListed(value: string, listed: Set<string>): void {
-  for (const token of value.split(',')) {
-    const name = token.trim().toLowerCase();
-    if (name !== '' && !NEVER_LISTED.has(name)) listed.add(name);
-  }
+function listedIn(connections: readonly string[]): ReadonlySet<string> {
+  const names = connections.flatMap((value) => value.split(',')).map((token) => token.trim().toLowerCase());
+  return new Set(names.filter((name) => !NEVER_LISTED.has(name)));
 }
