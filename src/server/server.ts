@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { headerOf } from '../http/headers.ts';
 import { createServer } from '../runtime/node-http.ts';
 import { type ClientErrorDeps, clientErrors, refuseConnect, refuseExpectation } from './client-error.ts';
 import type { RequestAndResponse } from './client-exchange.ts';
@@ -53,11 +52,11 @@ export async function listen(
     // Checked in invalid-request.ts, so that the reply has the usual form.
     requireHostHeader: false,
     shouldUpgradeCallback: wantsTunnel,
-    // Node then ends the stream of a request without a body at once, and emits no events of it.
+    // Node then ends the stream of a request without a body before it hands it over, and emits no events of it.
     optimizeEmptyRequests: true,
   };
   const handle: RequestListener = (req, res) => {
-    if (hasBody(req)) joinWhilePaused(req);
+    if (!req.readableEnded) joinWhilePaused(req);
     handlers.handle(req, res);
   };
   const server: Server =
@@ -80,12 +79,6 @@ export async function listen(
   await once(server, 'listening');
   server.on('error', handlers.onAcceptError);
   return { http1: server, http2: http2Clients };
-}
-
-/** Without these fields, a request has no body (RFC 9112 §6.3). */
-function hasBody({ rawHeaders }: IncomingMessage): boolean {
-  const length = headerOf(rawHeaders, 'content-length');
-  return length !== undefined || headerOf(rawHeaders, 'transfer-encoding') !== undefined;
 }
 
 /** Accepts no new connections and calls. Resolves when all running calls have ended. */

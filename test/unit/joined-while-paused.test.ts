@@ -1,6 +1,9 @@
 import { Readable } from 'node:stream';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { joinWhilePaused } from '../../src/server/joined-while-paused.ts';
+import { listen } from '../../src/server/server.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { connectRaw } from '../support/raw-client.ts';
 
 const BYTES = 60_000;
 
@@ -82,4 +85,35 @@ test('a large chunk and the end follow the earlier small ones', async () => {
   await new Promise((resolve) => stream.on('end', resolve));
   const all = expected(30);
   expect(Buffer.concat(chunks).toString()).toBe(`${all.slice(0, 20)}${'L'.repeat(2_000)}${all.slice(20)}`);
+});
+
+test('the server joins the small chunks of an upload', async () => {
+  const { promise: upload, resolve } = Promise.withResolvers<Readable>();
+  const { http1: server } = await listen(
+    {
+      address: { host: '127.0.0.1', port: 0 },
+      tls: undefined,
+      http2: false,
+      headTimeoutMs: 60_000,
+      maxConnections: 10,
+    },
+    {
+      handle: resolve,
+      onAcceptError: () => undefined,
+      serve: () => undefined,
+      upgrade: () => undefined,
+      malformed: () => false,
+      clock: new FakeClock(),
+    },
+  );
+  onTestFinished(() => void server.close());
+  const client = await connectRaw((server.address() as { port: number }).port);
+  const body = '1\r\na\r\n'.repeat(100);
+  await client.send(`POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${body}0\r\n\r\n`);
+  const req = await upload;
+  await turn();
+  const chunks = queued(req);
+  await new Promise((ended) => req.on('end', ended));
+  expect(Buffer.concat(chunks).toString()).toBe('a'.repeat(100));
+  expect(chunks.length).toBe(1);
 });
