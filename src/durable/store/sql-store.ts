@@ -20,7 +20,7 @@ import {
 } from './rows.ts';
 import { setBack } from './set-back.ts';
 import { Settlements } from './settlements.ts';
-import { storable } from './storable.ts';
+import { isStorable, storable } from './storable.ts';
 import type { Changed, Claim, Filter, LostClaims, Settlement, Store, Submitted } from './store.ts';
 import { sweepBatch } from './sweep.ts';
 
@@ -222,8 +222,7 @@ export class SqlStore implements Store {
   }
 
   #run(statements: readonly Statement[], purpose?: Purpose): ReturnType<Db['batch']> {
-    const clean = statements.map((statement) => ({ ...statement, params: statement.params.map(storable) }));
-    return this.#db.batch(clean, purpose);
+    return this.#db.batch(statements.map(cleaned), purpose);
   }
 
   async #rows(statement: Statement): Promise<readonly Row[]> {
@@ -249,6 +248,9 @@ export class SqlStore implements Store {
     return { matched: jobs.length, changed };
   }
 }
+
+const cleaned = (statement: Statement): Statement =>
+  statement.params.every(isStorable) ? statement : { ...statement, params: statement.params.map(storable) };
 
 /** Oldest due first. */
 const inOrder = (rows: readonly Row[] = []): ClaimedJob[] =>

@@ -8,6 +8,12 @@ import type { Value } from './db.ts';
 /** Replaces characters that databases cannot store. */
 const REPLACEMENT = '\uFFFD';
 
+/** Whether `storable` changes nothing, as for most values. */
+export function isStorable(value: Value): boolean {
+  if (typeof value === 'number') return Number.isInteger(value);
+  return typeof value !== 'string' || (!value.includes('\0') && value.isWellFormed());
+}
+
 export function storable(value: Value): Value {
   if (typeof value === 'number') return Math.round(value);
   return typeof value === 'string' ? storableText(value) : value;
