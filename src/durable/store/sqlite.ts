@@ -94,11 +94,8 @@ class SqliteDb implements Db {
     });
   }
 
-  async batch(
-    statements: readonly Statement[],
-    purpose: Purpose = 'finish',
-  ): Promise<readonly (readonly Row[])[]> {
-    const answer = await this.#ask((id) =>
+  batch(statements: readonly Statement[], purpose: Purpose = 'finish'): Promise<readonly (readonly Row[])[]> {
+    const asked = this.#ask((id) =>
       this.#gather({
         id,
         texts: statements.map(this.#textOf),
@@ -106,8 +103,11 @@ class SqliteDb implements Db {
         purpose,
       }),
     );
-    if (!('tables' in answer)) return [];
-    return answer.tables.map((table, i) => this.#rowsOf(table, (statements[i] as Statement).sql));
+    return asked.then((answer) =>
+      'tables' in answer
+        ? answer.tables.map((table, i) => this.#rowsOf(table, (statements[i] as Statement).sql))
+        : [],
+    );
   }
 
   async backup(file: string): Promise<void> {
