@@ -43,7 +43,8 @@ export class ChangeNotifier {
   }
 
   changed(id: string): void {
-    for (const subscription of this.#subscriptions.get(id) ?? []) subscription.changed();
+    const all = this.#subscriptions.get(id);
+    if (all !== undefined) for (const subscription of all) subscription.changed();
   }
 
   /** Wakes every subscriber, because no further change will happen in this process. */

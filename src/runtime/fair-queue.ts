@@ -46,7 +46,7 @@ export class FairQueue<T> {
 
   get size(): number {
     let size = 0;
-    for (const lanes of this.#classes) size += lanes.size;
+    for (let rank = 0; rank < RANKS; rank++) size += this.#classOf(rank).size;
     return size;
   }
 
