@@ -88,10 +88,10 @@ export class Settlements {
       });
   }
 
-  #alone(settlement: Settlement): Promise<boolean> {
+  async #alone(settlement: Settlement): Promise<boolean> {
     const batch = settleBatch(settlement, this.#dialect);
-    const fence = batch.findIndex((statement) => statement.precondition === true);
-    return this.#run(batch).then((results) => results[fence]?.length === 1);
+    const results = await this.#run(batch);
+    return results[batch.findIndex((statement) => statement.precondition === true)]?.length === 1;
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Value } from './db.ts';
 
 /*
- * Every parameter passes `storable`, in `SqlStore` only. PostgreSQL refuses U+0000 and lone surrogates in text.
- * Some SQLite functions end text at U+0000. Times may have fractions, which PostgreSQL refuses for integers.
+ * Every parameter passes `storable`: in `SqlStore`, and the elements of arrays in `arraysOf`. PostgreSQL refuses U+0000 and lone
+ * surrogates in text. Some SQLite functions end text at U+0000. Times may have fractions, which PostgreSQL refuses for integers.
  */
 
 /** Replaces characters that databases cannot store. */
