@@ -78,6 +78,23 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       expect((await submit()).status).toBe(202);
     });
 
+    test('a reload that removes the routes of a database that is away makes the proxy ready', async () => {
+      const origin = await startOrigin(ok());
+      const database = await awayAt(await server.freshUrl());
+      const clock = new FakeClock();
+      const proxy = await startBreakwater(configOf(database.url, origin.url), { clock });
+      const readiness = async () => (await fetch(`${proxy.adminUrl}/readyz`)).text();
+      expect(await readiness()).toBe('store_failed\n');
+      proxy.rewrite(configOf(database.url, origin.url).replace(', durable: true', ''));
+      await proxy.app.reload();
+      await expect.poll(readiness).toBe('ready\n');
+      await database.open();
+      await clock.advance(5_000);
+      expect(proxy.logs.some(({ message }) => message.startsWith('the durable store can be used'))).toBe(
+        false,
+      );
+    });
+
     test('a database that refuses the proxy ends the start', async () => {
       const origin = await startOrigin(ok());
       const url = new URL(await server.freshUrl());

@@ -89,12 +89,16 @@ export class DurableSide {
       return this.#durable.setUp(setup);
     }
     this.#store = setup.routes.length === 0 ? undefined : store;
-    if (this.#store === undefined || this.#closed) return;
+    if (this.#store === undefined) this.#outage = undefined;
+    else if (!this.#closed) await this.#tryToOpen(setup);
+  }
+
+  async #tryToOpen(setup: DurableSetup): Promise<void> {
     try {
       await this.#open(setup);
     } catch (error) {
       const failure = await storeErrorOf(error);
-      if (failure.problem !== 'unreachable') throw error;
+      if (failure.problem !== 'unreachable' && this.#outage === undefined) throw error;
       this.#notReached(failure);
     }
   }
@@ -123,16 +127,9 @@ export class DurableSide {
         `${message}; durable requests are refused until the store can be used, and other calls go on`,
       );
     this.#outage = { message, problem };
-    this.#retry = clock.timer(REACH_AGAIN_MS, () => void this.#reachAgain());
-  }
-
-  async #reachAgain(): Promise<void> {
-    if (this.#closed || this.#setup === undefined) return;
-    try {
-      await this.setUp(this.#setup);
-    } catch (error) {
-      this.#notReached(await storeErrorOf(error));
-    }
+    this.#retry = clock.timer(REACH_AGAIN_MS, () => {
+      if (this.#setup !== undefined) void this.setUp(this.#setup);
+    });
   }
 
   #reached(): void {
