@@ -52,10 +52,8 @@ function isSignedBy({ accessKeyId }: AwsKeys, { headers }: AuthorizedRequest): b
 /** Waits for the keys and the body before the attempt waits for its turn, so that it holds no permit meanwhile. */
 function ready({ body }: Call, signal: Abort, { keys, service }: Sigv4Deps): Promise<unknown> | undefined {
   const found = keys();
-  const waits = [
-    ...(found instanceof Promise ? [found] : []),
-    ...(body.arriving && !isS3(service) ? [body.whole()] : []),
-  ];
+  const whole = body.arriving && !isS3(service) ? body.whole() : undefined;
+  const waits = [found, whole].filter((wait) => wait instanceof Promise);
   return waits.length === 0 ? undefined : whileWanted(Promise.all(waits), signal);
 }
 
