@@ -53,6 +53,7 @@ class RuledAttempt implements Receiver {
   }
 
   replied(reply: Reply): void {
+    if (!this.#rules.matcher.mayMatch(reply.status)) return this.#receiver.replied(reply);
     let found: ReturnType<RuleMatcher['byHead']>;
     try {
       found = this.#rules.matcher.byHead(reply, this.#rules.clock.wallTime());

@@ -12,7 +12,7 @@ type Head = Pick<Reply, 'status' | 'headers'>;
 export class RuleMatcher {
   readonly #rules: readonly ErrorRule[];
   readonly #inspect: ErrorRuleOptions['inspect'];
-  /** No rule matches below this status. This check is enough for nearly every reply. */
+  /** No rule matches below this status. */
   readonly #from: number;
 
   constructor({ rules, inspect }: ErrorRuleOptions) {
@@ -22,9 +22,13 @@ export class RuleMatcher {
     this.#from = Math.min(400, ...matchable.flatMap(({ statuses = [] }) => statuses));
   }
 
+  /** Enough for nearly every reply. */
+  mayMatch(status: number): boolean {
+    return status >= this.#from;
+  }
+
   /** By the head alone. `body`: the body is needed. Undefined: no rule matches. */
   byHead(head: Head, nowWallMs: number): ReplyClassification | 'body' | undefined {
-    if (head.status < this.#from) return undefined;
     for (const rule of this.#rules) {
       if (!fitsHead(rule, head)) continue;
       if (wantsBody(rule, head, nowWallMs) && this.#mayRead(head)) return 'body';
