@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { isIpAddress } from '../http/ip-address.ts';
 import { AdminProblem } from './response.ts';
 
 /**
@@ -74,7 +74,7 @@ function hostOf(origin: string): string | undefined {
 /** Without a token: throws 421 unless the Host is localhost or an IP address. This stops DNS rebinding. */
 export function checkHost(host: string | undefined): void {
   const name = (host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  if (isIP(name) !== 0 || name.toLowerCase() === 'localhost') return;
+  if (isIpAddress(name) || name.toLowerCase() === 'localhost') return;
   throw new AdminProblem(
     421,
     'without an admin token, the host of the request must be localhost or an IP address',

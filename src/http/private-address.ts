@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { isIpAddress } from './ip-address.ts';
 
 /** The only IPv6 range assigned as global unicast (IANA IPv6 address space). */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR('2000::/3');
@@ -13,7 +13,7 @@ const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96');
  * in IPv6 is checked as IPv4. True for text that is not an address.
  */
 export function isPrivateAddress(address: string): boolean {
-  if (isIP(address) === 0) return true;
+  if (!isIpAddress(address)) return true;
   const parsed = ipaddr.parse(address);
   return !isPublic(parsed instanceof ipaddr.IPv6 ? (embeddedIPv4(parsed) ?? parsed) : parsed);
 }
@@ -40,6 +40,6 @@ export function isPrivateHost(host: string): boolean {
     .toLowerCase()
     .replace(/\.$/, '')
     .replace(/^\[|\]$/g, '');
-  if (isIP(name) !== 0) return isPrivateAddress(name);
+  if (isIpAddress(name)) return isPrivateAddress(name);
   return LOCAL_NAMES.has(name) || name.endsWith('.localhost');
 }

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { headerOf, headersOf, type RawHeaders } from '../http/headers.ts';
+import { isIpAddress } from '../http/ip-address.ts';
 import { ProxyError } from '../proxy/errors.ts';
 import type { ClientCheck } from '../proxy/route.ts';
 
@@ -40,7 +40,7 @@ export class ClientAccess implements ClientCheck {
 
   #knows(name: string): boolean {
     // These names cannot be registered publicly, so an attacker's page cannot have one for its own server.
-    if (isIP(name) !== 0 || !name.includes('.')) return true;
+    if (isIpAddress(name) || !name.includes('.')) return true;
     if (name.endsWith('.localhost') || name.endsWith('.internal')) return true;
     return this.#names?.has(name) === true || this.#suffixes.some((suffix) => name.endsWith(suffix));
   }

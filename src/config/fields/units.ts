@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { isIPv6 } from '../../http/ip-address.ts';
 
 /** A parsed value, or its problem and the fix. */
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIpAddress } from '../../http/ip-address.ts';
 import { allowList } from '../../routing/allow-list.ts';
 import { decodeUnreserved } from '../../routing/request-path.ts';
 
@@ -27,7 +27,7 @@ export function callbackRule(text: string): CallbackRule | undefined {
 function ruleOf([, scheme = 'https', wild = '', host, port = '', path]: RegExpExecArray) {
   const url = URL.parse(`${scheme}://${host}${port}`);
   // A URL turns numbers into IP addresses, and those have no subdomains.
-  if (url === null || (wild !== '' && isIP(url.hostname) !== 0)) return undefined;
+  if (url === null || (wild !== '' && isIpAddress(url.hostname))) return undefined;
   return {
     scheme: url.protocol as CallbackRule['scheme'],
     host: wild + url.hostname,
