@@ -10,8 +10,10 @@ import { dataPath } from './parts/data-path.ts';
 import { cacheAndSubmit } from './parts/submit.ts';
 import { fleet } from './parts/fleet.ts';
 import { flat } from './parts/flat.ts';
+import { instructions } from './parts/instructions.ts';
 import { latency } from './parts/latency.ts';
 import { memory } from './parts/memory.ts';
+import { policies } from './parts/policies.ts';
 import { start } from './parts/start.ts';
 import { streams } from './parts/streams.ts';
 import { durableWork } from './parts/work.ts';
@@ -28,11 +30,16 @@ const PARTS: Readonly<Record<string, (context: Context) => Promise<Part>>> = {
   fleet,
 };
 
+/** Take longer, and answer the questions of an author. They run only if they are named. */
+const NAMED_PARTS: typeof PARTS = { policies, instructions };
+const ALL_PARTS = { ...PARTS, ...NAMED_PARTS };
+
 const USAGE = `npm run bench -- [PART …] [options]
-  parts           ${Object.keys(PARTS).join(', ')}; default: all
+  parts           ${Object.keys(PARTS).join(', ')}; default: these. Others: ${Object.keys(NAMED_PARTS).join(', ')}
   --quick         about a third of the time, for a first impression only
   --json          one JSON document on stdout instead of tables
-  --only A,B      path, latency and work: only these contenders (the baseline of path and latency always runs)
+  --only A,B      path, latency, policies and work: only these rows (the baseline always runs, except for work)
+  --builds A,B    policies: compare the builds of these checkouts
   --rounds N      path and work: rounds, default 20 and 4
   --calls N       work: calls a round, default 20000
   --from-source   Breakwater from src/ instead of dist/
@@ -48,6 +55,7 @@ const { values: flags, positionals } = parseArgs({
     rounds: { type: 'string' },
     priority: { type: 'boolean', default: false },
     calls: { type: 'string' },
+    builds: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -83,7 +91,7 @@ async function measure(names: readonly string[], context: Context): Promise<void
 /** A part that fails, such as for want of a program, does not take the others with it. */
 async function measured(name: string, context: Context): Promise<Part> {
   try {
-    return await (PARTS[name] as (typeof PARTS)[string])(context);
+    return await (ALL_PARTS[name] as (typeof PARTS)[string])(context);
   } catch (error) {
     const note = `FAILED: ${error instanceof Error ? error.message : String(error)}`;
     return { title: name, tables: [], goals: [], notes: [note], failed: true };
@@ -91,7 +99,7 @@ async function measured(name: string, context: Context): Promise<Part> {
 }
 
 async function main(): Promise<void> {
-  const unknown = positionals.find((name) => !Object.hasOwn(PARTS, name));
+  const unknown = positionals.find((name) => !Object.hasOwn(ALL_PARTS, name));
   if (unknown !== undefined) throw new Error(`there is no part ${unknown}\n${USAGE}`);
   const tempDir = mkdtempSync(join(tmpdir(), 'breakwater-bench-'));
   chmodSync(tempDir, 0o755); // a server that drops its privileges must still read its files
@@ -109,6 +117,7 @@ async function main(): Promise<void> {
       only: flags.only?.toLowerCase().split(','),
       priority: flags.priority,
       rounds: flags.rounds === undefined ? undefined : Number(flags.rounds),
+      builds: flags.builds?.split(',') ?? [],
       calls: flags.calls === undefined ? undefined : Number(flags.calls),
       progress: (text) => void process.stderr.write(`${text}\n`),
     });

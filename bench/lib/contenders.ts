@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Context } from './context.ts';
 import { caddy, haproxy, nginx, type Place } from './native-peers.ts';
@@ -67,46 +67,53 @@ export interface ProgramOptions {
   /** Options of Node. */
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Runs the program under another one. */
+  readonly wrap?: (command: Command) => Command;
 }
+
+const asItIs = (command: Command): Command => command;
 
 export interface BreakwaterOptions extends ProgramOptions {
   readonly fromSource: boolean;
+  /** The folder of another checkout that is built; undefined: this one. */
+  readonly build?: string | undefined;
   /** The configuration below `listen` and `admin`; undefined: bench/breakwater.yaml. */
   readonly config?: (place: Place) => string;
 }
 
-export function bare(tempDir: string, { nodeArgs = [], env = {} }: ProgramOptions = {}): Contender {
+export function bare(
+  tempDir: string,
+  { nodeArgs = [], env = {}, wrap = asItIs }: ProgramOptions = {},
+): Contender {
   const command = node('bench/programs/bare-dispatch.ts', nodeArgs);
-  return contender(BARE, tempDir, (place) => ({ ...command(place), env }), {});
+  return contender(BARE, tempDir, (place) => wrap({ ...command(place), env }), {});
 }
 
 export function breakwater(
   tempDir: string,
-  { fromSource, nodeArgs = [], config, env }: BreakwaterOptions,
+  { fromSource, build = root, nodeArgs = [], config, env, wrap = asItIs }: BreakwaterOptions,
 ): Contender {
-  const main = fromSource ? 'src/main.ts' : 'dist/main.js';
-  const missing = existsSync(join(root, main))
-    ? undefined
-    : `${main} is missing; create it with npm run build`;
+  const main = resolve(build, fromSource ? 'src/main.ts' : 'dist/main.js');
+  const missing = existsSync(main) ? undefined : `${main} is missing; create it with npm run build`;
   const command = async (place: Place): Promise<Command> => {
     const file = config === undefined ? join(root, 'bench/breakwater.yaml') : join(place.dir, 'config.yaml');
     if (config !== undefined) writeFileSync(file, `${LISTENERS}${config(place)}`);
-    return {
+    return wrap({
       file: process.execPath,
-      args: [...SHIPPED_ARGS, ...nodeArgs, join(root, main), 'start', '--config', file],
+      args: [...SHIPPED_ARGS, ...nodeArgs, main, 'start', '--config', file],
       env: {
         BENCH_LISTEN_PORT: String(place.port),
         BENCH_ADMIN_PORT: String(place.adminPort),
         BENCH_ORIGIN_PORT: String(place.originPort),
         ...env,
       },
-    };
+    });
   };
   return contender(BREAKWATER, tempDir, command, { missing });
 }
 
 /** As the Dockerfile and the unit of systemd start it. */
-const SHIPPED_ARGS = ['--max-semi-space-size=4', '--v8-pool-size=1'];
+export const SHIPPED_ARGS = ['--max-semi-space-size=4', '--v8-pool-size=1'];
 
 const LISTENERS = 'listen: 127.0.0.1:${BENCH_LISTEN_PORT}\nadmin: 127.0.0.1:${BENCH_ADMIN_PORT}\n';
 

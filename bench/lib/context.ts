@@ -11,6 +11,8 @@ export interface Context {
   readonly rounds: number | undefined;
   /** Streams: measured at the highest priority (nice −20), so that other load on the machine changes less. */
   readonly priority: boolean;
+  /** Policies: the folders of other built checkouts to compare with each other; empty: this one alone. */
+  readonly builds: readonly string[];
   /** Durable calls of a round; undefined: the usual number. */
   readonly calls: number | undefined;
   progress(text: string): void;

@@ -10,6 +10,8 @@ export interface Command {
   readonly file: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** How long it may take until it listens; default 30 s. */
+  readonly listenTimeoutMs?: number;
 }
 
 export interface Running {
@@ -64,7 +66,7 @@ export async function start(command: Command, port: number): Promise<Running> {
   while (!(await accepts(port))) {
     if (child.pid === undefined || child.exitCode !== null)
       throw new Error(`${name} ended early:\n${stderr}`);
-    if (performance.now() - startedAt > LISTEN_TIMEOUT_MS)
+    if (performance.now() - startedAt > (command.listenTimeoutMs ?? LISTEN_TIMEOUT_MS))
       throw new Error(`${name} does not listen:\n${stderr}`);
     await sleep(2);
   }
