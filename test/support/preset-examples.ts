@@ -139,7 +139,9 @@ export function quotasOf(
 export function eventMeans(preset: string, { call = ANY_POST, event, data }: EventExample): string {
   const options = routeOf(withPreset(preset), call).settings.stream;
   if (options === undefined) throw new Error(`${preset} has no rules for streams`);
-  const meaning = new EventMatcher(options).meaningOf({ name: event, data: textOf(data) }, [], NOW);
+  const meaning = new EventMatcher(options).meaningOf({ name: event, data: textOf(data) }, [], {
+    wallTime: () => NOW,
+  });
   if (typeof meaning === 'string') return meaning;
   const { kind, throttled, name, retryAfterMs } = meaning.classification;
   return words(meaning.status, name, kind, throttled === true && 'throttled', seconds(retryAfterMs));

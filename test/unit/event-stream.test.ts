@@ -1,7 +1,7 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { EventStreamCodec } from '@smithy/core/event-streams';
 import { describe, expect, test } from 'vitest';
-import type { StreamEvent } from '../../src/http/event-stream/event.ts';
+import { LineEvent, type StreamEvent } from '../../src/http/event-stream/event.ts';
 import { eventReader } from '../../src/http/event-stream/reader.ts';
 
 const MAX_BYTES = 256;
@@ -46,6 +46,19 @@ describe('server-sent events', () => {
 
   test('an empty chunk does not divide a CR from its LF', async () => {
     expect(await sse('data: 1\r', '', '\ndata: 2\n\n')).toEqual([['message', '1\n2']]);
+  });
+
+  test('no text is made of an event with one line of data within a chunk', () => {
+    const kinds: string[] = [];
+    const reader = eventReader(['content-type', 'text/event-stream'], MAX_BYTES, {
+      onEvent: (event) => void kinds.push(`${event.data} ${event instanceof LineEvent ? 'bytes' : 'text'}`),
+      onAllRead: () => undefined,
+      onUnreadable: () => undefined,
+      onReady: () => undefined,
+    });
+    for (const chunk of ['data: 1\n\ndata: 2\n', '\nda', 'ta: 3\nid: 7\n\n', 'data: 4\ndata: 5\n\n'])
+      reader?.read(Buffer.from(chunk));
+    expect(kinds).toEqual(['1 bytes', '2 text', '3 bytes', '4\n5 text']);
   });
 
   test('an event of empty lines is bounded', async () => {

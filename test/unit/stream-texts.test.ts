@@ -45,7 +45,7 @@ test.each([
     const meanings = (text: string, matcher: EventMatcher): EventMeaning[] => {
       const found: EventMeaning[] = [];
       const reader = new SseReader(1_000, {
-        onEvent: (event) => void found.push(matcher.meaningOf(event, [], 0)),
+        onEvent: (event) => void found.push(matcher.meaningOf(event, [], { wallTime: () => 0 })),
         onAllRead: () => {},
         onUnreadable: () => {},
         onReady: () => {},

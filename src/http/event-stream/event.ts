@@ -6,6 +6,26 @@ export interface StreamEvent {
   readonly data: string | undefined;
 }
 
+/** An event with one line of data, of which no text has been made. Its bytes are valid until `onEvent` returns. */
+export class LineEvent implements StreamEvent {
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
+
+  /** The data is in `bytes` from `from` to `to`. */
+  constructor(name: string, bytes: Buffer, from: number, to: number) {
+    this.name = name;
+    this.bytes = bytes;
+    this.from = from;
+    this.to = to;
+  }
+
+  get data(): string {
+    return this.bytes.toString('utf8', this.from, this.to);
+  }
+}
+
 /** The receiver of what a reader finds. */
 export interface EventListener {
   onEvent(event: StreamEvent): void;

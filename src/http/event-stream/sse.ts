@@ -1,4 +1,4 @@
-import type { EventListener, EventReader } from './event.ts';
+import { type EventListener, type EventReader, LineEvent } from './event.ts';
 import { LineReader } from './lines.ts';
 
 /** Memory of a line of data in addition to its bytes. Without it, an event of empty lines would have no bound. */
@@ -22,6 +22,10 @@ export class SseReader extends LineReader implements EventReader {
   #first = true;
   #closed = false;
   #name = '';
+  /** The only line of data so far. Its bytes are within the chunk that is being read. */
+  #line: Buffer | undefined;
+  #from = 0;
+  #to = 0;
   #data: string | undefined;
   #bytes = 0;
   #large = false;
@@ -36,7 +40,9 @@ export class SseReader extends LineReader implements EventReader {
   }
 
   read(chunk: Uint8Array): boolean {
-    if (!this.#closed) this.readLines(chunk);
+    if (this.#closed) return true;
+    this.readLines(chunk);
+    this.#decodeLine();
     return true;
   }
 
@@ -74,10 +80,29 @@ export class SseReader extends LineReader implements EventReader {
   }
 
   get #hasData(): boolean {
-    return this.#data !== undefined || this.#large;
+    return this.#line !== undefined || this.#data !== undefined || this.#large;
   }
 
+  /** Most events have one line, and no rule needs its text. */
   #addData(bytes: Buffer, from: number, to: number, whole: boolean): void {
+    if (whole && to - from <= this.#maxBytes && !this.#hasData) {
+      this.#line = bytes;
+      this.#from = from;
+      this.#to = to;
+      return;
+    }
+    this.#decodeLine();
+    this.#addText(bytes, from, to, whole);
+  }
+
+  #decodeLine(): void {
+    const line = this.#line;
+    if (line === undefined) return;
+    this.#line = undefined;
+    this.#addText(line, this.#from, this.#to, true);
+  }
+
+  #addText(bytes: Buffer, from: number, to: number, whole: boolean): void {
     if (this.#data !== undefined) this.#bytes += LINE_BYTES;
     this.#bytes += to - from;
     this.#large ||= !whole || this.#bytes > this.#maxBytes;
@@ -90,15 +115,18 @@ export class SseReader extends LineReader implements EventReader {
   }
 
   #dispatch(): void {
+    if (!this.#hasData) return this.#clear();
     const name = this.#name === '' || this.#bare ? 'message' : this.#name;
+    const line = this.#line;
     const data = this.#data;
-    const found = this.#hasData;
     this.#clear();
-    if (found) this.#listener.onEvent({ name, data });
+    const event = line === undefined ? { name, data } : new LineEvent(name, line, this.#from, this.#to);
+    this.#listener.onEvent(event);
   }
 
   #clear(): void {
     this.#name = '';
+    this.#line = undefined;
     this.#data = undefined;
     this.#bytes = 0;
     this.#large = false;

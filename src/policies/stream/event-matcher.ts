@@ -1,10 +1,12 @@
 import { type Document, documentOf, fits } from '../../http/document.ts';
 import { errorWaitMs } from '../../http/error-wait.ts';
-import type { StreamEvent } from '../../http/event-stream/event.ts';
+import { LineEvent, type StreamEvent } from '../../http/event-stream/event.ts';
 import type { RawHeaders } from '../../http/headers.ts';
 import type { ReplyClassification } from '../../http/reply.ts';
 import { matchesAny } from '../../http/wildcard.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { EventCondition, StreamErrorRule, StreamOptions } from './options.ts';
+import { PartSearch } from './part-search.ts';
 
 /** An event that an error rule matches. */
 export interface ErrorEvent {
@@ -28,6 +30,21 @@ interface Conditions {
   readonly ignored: readonly Condition<EventCondition>[];
 }
 
+/** Finds events from their bytes alone that are meaningful, because no condition can hold. */
+interface Shortcut {
+  /** Shorter data can be the whole data of a condition. */
+  readonly minBytes: number;
+  /** Each of the other conditions needs one of these parts. */
+  readonly parts: PartSearch;
+}
+
+/** The part of the rules that an event name decides. */
+interface Named {
+  readonly conditions: Conditions;
+  /** Undefined if a condition needs the text of every event. */
+  readonly shortcut: Shortcut | undefined;
+}
+
 /** Names whose conditions are remembered. An API has some dozens, and an upstream could send any number. */
 const MAX_NAMES = 100;
 
@@ -37,37 +54,60 @@ const MAX_NAME_LENGTH = 100;
 /** Decides what an event means. Most events are parts of an answer, so JSON is parsed only if a rule may match. */
 export class EventMatcher {
   readonly #all: Conditions;
-  readonly #byName = new Map<string, Conditions>();
+  readonly #byName = new Map<string, Named>();
 
   constructor({ errors, done, ignore }: Pick<StreamOptions, 'errors' | 'done' | 'ignore'>) {
     this.#all = { errors: errors.map(compiled), done: done.map(compiled), ignored: ignore.map(compiled) };
   }
 
   /** `headers`: of the reply. */
-  meaningOf({ name, data }: StreamEvent, headers: RawHeaders, nowWallMs: number): EventMeaning {
-    const { errors, done, ignored } = this.#conditionsFor(name);
-    const parsed = new Parsed(data);
+  meaningOf(event: StreamEvent, headers: RawHeaders, clock: Pick<Clock, 'wallTime'>): EventMeaning {
+    const { conditions, shortcut } = this.#named(event.name);
+    if (shortcut !== undefined && event instanceof LineEvent && isPlain(event, shortcut)) return 'meaningful';
+    const { errors, done, ignored } = conditions;
+    const parsed = new Parsed(event.data);
     const error = firstThatHolds(errors, parsed);
-    if (error !== undefined) return errorEvent(error.rule, headers, parsed, nowWallMs);
+    if (error !== undefined) return errorEvent(error.rule, headers, parsed, clock.wallTime());
     if (firstThatHolds(done, parsed) !== undefined) return 'done';
-    return data === '' || firstThatHolds(ignored, parsed) !== undefined ? 'ignored' : 'meaningful';
+    return parsed.data === '' || firstThatHolds(ignored, parsed) !== undefined ? 'ignored' : 'meaningful';
   }
 
-  #conditionsFor(name: string): Conditions {
+  #named(name: string): Named {
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
+    const conditions = this.#conditionsOf(name);
+    if (this.#byName.size === MAX_NAMES || name.length > MAX_NAME_LENGTH)
+      return { conditions, shortcut: undefined };
+    const named = { conditions, shortcut: shortcutOf(conditions) };
+    this.#byName.set(name, named);
+    return named;
+  }
+
+  #conditionsOf(name: string): Conditions {
     const named = ({ rule: { events } }: Condition<EventCondition>) =>
       events.length === 0 || matchesAny(name, events);
     const { errors, done, ignored } = this.#all;
-    const found = {
-      errors: errors.filter(named),
-      done: done.filter(named),
-      ignored: ignored.filter(named),
-    };
-    if (this.#byName.size < MAX_NAMES && name.length <= MAX_NAME_LENGTH) this.#byName.set(name, found);
-    return found;
+    return { errors: errors.filter(named), done: done.filter(named), ignored: ignored.filter(named) };
   }
 }
+
+/** A character of a text has at most this many bytes in UTF-8 for each of its units. */
+const BYTES_A_UNIT = 3;
+
+function shortcutOf({ errors, done, ignored }: Conditions): Shortcut | undefined {
+  const parts = new Set<string>();
+  let minBytes = 1;
+  for (const { rule, needed } of [...errors, ...done, ...ignored]) {
+    const [part] = needed;
+    if (part !== undefined) parts.add(part);
+    else if (rule.data.length === 0 || rule.data.some((pattern) => pattern.includes('*'))) return undefined;
+    else for (const { length } of rule.data) minBytes = Math.max(minBytes, BYTES_A_UNIT * length + 1);
+  }
+  return { minBytes, parts: new PartSearch([...parts]) };
+}
+
+const isPlain = ({ bytes, from, to }: LineEvent, { minBytes, parts }: Shortcut): boolean =>
+  to - from >= minBytes && !parts.isIn(bytes, from, to);
 
 /** The data of one event, parsed at most once. */
 class Parsed {

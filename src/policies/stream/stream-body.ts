@@ -191,7 +191,7 @@ export class StreamBody implements ReplyBody, BodySink, EventListener {
 
   onEvent(event: StreamEvent): void {
     const { clock, matcher } = this.#context;
-    const meaning = matcher.meaningOf(event, this.#reply.headers, clock.wallTime());
+    const meaning = matcher.meaningOf(event, this.#reply.headers, clock);
     if (meaning === 'ignored') return;
     this.#progress.event(clock.now());
     if (meaning === 'done') this.#done = true;
