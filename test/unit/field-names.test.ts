@@ -13,6 +13,13 @@ test('a name matches in any case, and only as a whole', () => {
   expect([...names]).toEqual(['te', 'content-length', LONG]);
 });
 
+test('a name matches in each spelling, whichever came before', () => {
+  const names = new FieldNames(['x-one', 'x-two']);
+  for (const name of ['X-One', 'x-one', 'X-ONE', 'X-Two', 'X-One'])
+    expect(names.known(name)).toBe(name.toLowerCase());
+  expect(names.known('X-Onf')).toBeUndefined();
+});
+
 test('an empty set matches no name', () => {
   expect(new FieldNames([]).known('te')).toBeUndefined();
 });
