@@ -8,11 +8,17 @@ const decoded = (bytes: Buffer): string => (bytes as Latin1).latin1Slice();
 /** A power of two. */
 const SLOTS = 512;
 
-/** Longer names are not remembered. So all slots together hold at most 32 KB of names, whatever upstreams send. */
+/** Longer names are not remembered. So all slots together hold at most 32 KB of names, and their bytes, whatever upstreams send. */
 const LONGEST = 64;
 
+interface Name {
+  /** A copy, because those of a reply are a part of its packet. */
+  readonly bytes: Uint8Array;
+  readonly text: string;
+}
+
 /** The names of earlier replies. Replies repeat them, and comparing bytes costs less than a new string. A collision replaces a name. */
-const slots: (string | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
+const slots: (Name | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
 
 function nameOf(bytes: Buffer): string {
   const { length } = bytes;
@@ -20,13 +26,15 @@ function nameOf(bytes: Buffer): string {
   const middle = bytes[length >> 1] as number;
   const slot = (length * 31 + (bytes[0] as number) * 7 + middle * 13 + (bytes[length - 1] as number)) % SLOTS;
   const known = slots[slot];
-  if (known !== undefined && isSame(known, bytes)) return known;
-  return (slots[slot] = decoded(bytes));
+  if (known !== undefined && isSame(known.bytes, bytes)) return known.text;
+  const text = decoded(bytes);
+  slots[slot] = { bytes: new Uint8Array(bytes), text };
+  return text;
 }
 
-function isSame(name: string, bytes: Buffer): boolean {
-  if (name.length !== bytes.length) return false;
-  for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) !== bytes[i]) return false;
+function isSame(known: Uint8Array, bytes: Uint8Array): boolean {
+  if (known.length !== bytes.length) return false;
+  for (let i = 0; i < known.length; i++) if (known[i] !== bytes[i]) return false;
   return true;
 }
 

@@ -13,6 +13,13 @@ test('names with the same length, first, middle and last byte are not mixed up',
     expect(wireFields(bytes(name, '1'))).toEqual([name, '1']);
 });
 
+test('a name stays the same if the packet that brought it is overwritten', () => {
+  const [name, value] = bytes('x-efMgh-z', '1') as [Buffer, Buffer];
+  expect(wireFields([name, value])).toEqual(['x-efMgh-z', '1']);
+  name.write('x-ghMef-z', 'latin1');
+  expect(wireFields(bytes('x-ghMef-z', '1', 'x-efMgh-z', '2'))).toEqual(['x-ghMef-z', '1', 'x-efMgh-z', '2']);
+});
+
 test('repeated fields keep their order and values', () => {
   const texts = ['Set-Cookie', 'a=1', 'Date', 'now', 'set-cookie', 'b=2'];
   expect(wireFields(bytes(...texts))).toEqual(texts);
