@@ -84,21 +84,28 @@ export function limitShape(method: string, target: string): string {
 function isLimitId(target: string, from: number, end: number): boolean {
   const length = end - from;
   if (length > LONGEST_NAME) return true;
+  // Most segments are short, and expressions cost more than a look at each character.
+  if (length < SHORTEST_TOKEN) return isNumber(target, from, end);
   if (length !== UUID_LENGTH && !hasDigit(target, from, end)) return false;
   const segment = target.slice(from, end);
-  return NUMBER.test(segment) || UUID.test(segment) || isToken(segment) || isRandom(segment);
+  return UUID.test(segment) || isToken(segment) || isRandom(segment);
+}
+
+function isNumber(target: string, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) if (!isDigit(target.charCodeAt(at))) return false;
+  return end > from;
 }
 
 function hasDigit(target: string, from: number, end: number): boolean {
-  for (let at = from; at < end; at++) {
-    const code = target.charCodeAt(at);
-    if (code >= ZERO && code <= NINE) return true;
-  }
+  for (let at = from; at < end; at++) if (isDigit(target.charCodeAt(at))) return true;
   return false;
 }
 
+const isDigit = (code: number): boolean => code >= ZERO && code <= NINE;
+
+/** Shorter ones are names, unless they are numbers. */
+const SHORTEST_TOKEN = 12;
 const UUID_LENGTH = 36;
-const NUMBER = /^\d+$/;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 /** `ch_3MmlLrLkdIwHu7ix0snN0B15`, and hashes in hexadecimal form. */
 const TOKEN = /^\w{12,}$/;
