@@ -80,7 +80,7 @@ function readingsOf(
     const format = formats[i] as QuotaFormat;
     const known = placeOf(format.bucket ?? DEFAULT_BUCKET, readings);
     // Formats of one bucket are alternatives. The first with a reset wins.
-    if (readings?.[known]?.resetMs !== undefined) continue;
+    if (known >= 0 && (readings?.[known]?.resetMs !== undefined || !statesReset(format, found))) continue;
     const reading = readingOf(format, found);
     if (reading !== undefined) readings = joined(readings, known, reading);
   }
@@ -94,6 +94,9 @@ function joined(readings: QuotaReading[] | undefined, place: number, reading: Qu
   else if (reading.resetMs !== undefined) readings[place] = reading;
   return readings;
 }
+
+const statesReset = ({ combined, reset }: QuotaFormat, found: FoundFields): boolean =>
+  combined !== undefined || found.get(reset) !== undefined;
 
 function placeOf(bucket: string, readings: readonly QuotaReading[] | undefined): number {
   if (readings === undefined) return -1;
@@ -191,8 +194,8 @@ const seconds = (value: number | undefined): number | undefined => value && valu
 
 function readingOf(format: QuotaFormat, found: FoundFields): QuotaReading | undefined {
   const { bucket = DEFAULT_BUCKET, combined, resetAs = 'auto', unit = 'calls' } = format;
-  const resource = resourceOf(format, found);
-  if (combined !== undefined) return leaking(combined, { bucket, unit, policy: '', resource }, found);
+  if (combined !== undefined)
+    return leaking(combined, { bucket, unit, policy: '', resource: resourceOf(format, found) }, found);
   const remaining = amount(found.get(format.remaining));
   if (remaining === undefined) return undefined;
   const limit = found.get(format.limit);
@@ -201,7 +204,7 @@ function readingOf(format: QuotaFormat, found: FoundFields): QuotaReading | unde
     bucket,
     unit,
     policy: '',
-    resource,
+    resource: resourceOf(format, found),
     limit: limitOf(limit),
     remaining,
     resetMs: reset === undefined ? undefined : resetAfterMs(reset, resetAs, found),
@@ -211,7 +214,7 @@ function readingOf(format: QuotaFormat, found: FoundFields): QuotaReading | unde
 }
 
 function resourceOf({ resource }: QuotaFormat, found: FoundFields): string {
-  return (found.get(resource) ?? '').trim().slice(0, LONGEST_NAME);
+  return found.get(resource)?.trim().slice(0, LONGEST_NAME) ?? '';
 }
 
 /** Reads `used/size` of a leaky bucket. */
