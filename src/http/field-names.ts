@@ -48,6 +48,7 @@ export class FieldNames extends Set<string> {
    */
   known(name: string): string | undefined {
     const candidates = this.#byLength[placeOf(name)] as readonly Candidate[];
+    if (candidates.length === 0) return undefined;
     const initial = initialOf(name);
     for (const candidate of candidates) {
       if (initial !== candidate.initial) continue;
