@@ -114,9 +114,8 @@ export type Trailers = readonly [name: string, value: string][];
 export interface BodySink {
   readonly destroyed: boolean;
   write(chunk: Uint8Array): boolean;
-  /** Holds back writes until `uncork`, which sends them at once. Without both, node:http sends them in the next tick. */
-  cork?(): void;
-  uncork?(): void;
+  /** Writes a chunk and sends it at once. node:http's `write` waits for the next tick. */
+  writeNow?(chunk: Uint8Array): boolean;
   /** Adds trailers, just before `end`. Absent if the sink supports none. */
   addTrailers?(trailers: Trailers): void;
   end(): unknown;

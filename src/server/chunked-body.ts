@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { BodySink, Trailers } from '../http/reply.ts';
 import type { ClientResponse } from './client.ts';
 
@@ -8,9 +9,9 @@ const CR = 13;
 const LF = 10;
 const CRLF = Buffer.from('\r\n');
 
-/** The sink of a response whose head has been written. */
+/** The sink of a response whose head has been written. node:http drops the body of a response to HEAD. */
 export const bodySink = (res: ClientResponse): BodySink =>
-  res.chunkedEncoding === true ? new ChunkedBody(res) : res;
+  res.chunkedEncoding === true && res.req?.method !== 'HEAD' ? new ChunkedBody(res) : res;
 
 /**
  * Writes the chunked coding of HTTP/1.1 (RFC 9112 §7.1). node:http would make four writes of each chunk and join them in the next
@@ -18,6 +19,8 @@ export const bodySink = (res: ClientResponse): BodySink =>
  */
 class ChunkedBody implements BodySink {
   readonly #res: ClientResponse;
+  /** node:http sends the head with the first chunk. */
+  #begun = false;
 
   constructor(res: ClientResponse) {
     this.#res = res;
@@ -31,18 +34,33 @@ class ChunkedBody implements BodySink {
   write(chunk: Uint8Array): boolean {
     const res = this.#res;
     if (chunk.length === 0) return res.write(chunk);
+    this.#begun = true;
     if (chunk.length <= MAX_COPIED_BYTES) return res.write(coded(chunk));
     res.write(Buffer.from(`${chunk.length.toString(16)}\r\n`, 'latin1'));
     res.write(chunk);
     return res.write(CRLF);
   }
 
-  cork(): void {
-    this.#res.cork?.();
+  /** An idle connection gets the chunk without the queue of node:http. One small chunk does not fill it. */
+  writeNow(chunk: Uint8Array): boolean {
+    const res = this.#res;
+    const isSmall = chunk.length > 0 && chunk.length <= MAX_COPIED_BYTES;
+    const socket = isSmall ? this.#idleSocket : undefined;
+    if (socket !== undefined) {
+      socket.write(coded(chunk));
+      return true;
+    }
+    res.cork?.();
+    const ready = this.write(chunk);
+    res.uncork?.();
+    return ready;
   }
 
-  uncork(): void {
-    this.#res.uncork?.();
+  /** The socket of an open response, if all bytes so far have left the process. */
+  get #idleSocket(): Socket | undefined {
+    const { socket, writableEnded, writableLength } = this.#res;
+    const isIdle = this.#begun && !writableEnded && writableLength === 0;
+    return isIdle && socket?.writable ? socket : undefined;
   }
 
   addTrailers(trailers: Trailers): void {

@@ -33,6 +33,8 @@ export interface ClientRequest extends BodyStream {
 export interface ClientResponse extends BodySink {
   /** Null while an earlier response is still being sent on the connection. */
   readonly socket: Socket | null;
+  /** Undefined for HTTP/2. */
+  readonly req?: { readonly method?: string | undefined };
   readonly headersSent: boolean;
   readonly writableLength: number;
   /** Bytes of the body that have left the process. Undefined if the socket carries only this response, and counts them. */
@@ -47,6 +49,9 @@ export interface ClientResponse extends BodySink {
   shouldKeepAlive: boolean;
   /** Whether `write` and `end` encode the body in chunks. Undefined for HTTP/2. */
   chunkedEncoding?: boolean;
+  /** Holds back writes until `uncork`, which sends them at once. Without both, node:http sends them in the next tick. */
+  cork?(): void;
+  uncork?(): void;
   /** Sends an interim reply. If absent, interim replies are written to `socket` as text. */
   writeInterim?(status: number, headers: readonly string[]): void;
   writeHead(status: number, headers: string[]): this;

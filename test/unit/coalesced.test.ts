@@ -12,8 +12,10 @@ function setUp() {
       events.push(Buffer.from(chunk).toString());
       return sink.ready;
     },
-    cork: () => events.push('CORK'),
-    uncork: () => events.push('UNCORK'),
+    writeNow: (chunk: Uint8Array) => {
+      events.push('NOW');
+      return sink.write(chunk);
+    },
     end: () => events.push('END'),
     destroy: () => events.push('DESTROYED'),
     on: (_: 'drain', listener: () => void) => drains.push(listener),
@@ -26,7 +28,16 @@ test('the small chunks of one turn are one write, which is sent at the end of th
   for (const letter of '123') coalesced.write(Buffer.from(letter));
   expect(events).toEqual([]);
   await settled();
-  expect(events).toEqual(['CORK', '123', 'UNCORK']);
+  expect(events).toEqual(['NOW', '123']);
+});
+
+test('a sink that cannot send at once gets the chunks too', async () => {
+  const { sink, events } = setUp();
+  const { writeNow: _, ...plain } = sink;
+  const coalesced = new Coalesced(plain);
+  coalesced.write(Buffer.from('1'));
+  await settled();
+  expect(events).toEqual(['1']);
 });
 
 test('the end of the body does not wait for the end of the turn', async () => {
@@ -48,7 +59,7 @@ test('ten thousand bytes of one packet are one write', async () => {
   const { events, coalesced } = setUp();
   for (let i = 0; i < 10_000; i++) coalesced.write(Buffer.from('x'));
   await settled();
-  expect(events).toEqual(['CORK', 'x'.repeat(10_000), 'UNCORK']);
+  expect(events).toEqual(['NOW', 'x'.repeat(10_000)]);
 });
 
 test('back-pressure of the sink is reported, also if it begins later', async () => {

@@ -85,18 +85,22 @@ export class Coalesced implements BodySink, SoonTask {
 
   /** More bytes of the same packet cannot come, so nothing waits for them. */
   onSoon(): void {
-    if (this.#only === undefined && this.#block === undefined) return;
-    this.#sink.cork?.();
-    this.#flush();
-    this.#sink.uncork?.();
+    const joined = this.#joined();
+    if (joined === undefined || this.#sink.destroyed) return;
+    this.#ready = this.#sink.writeNow?.(joined) ?? this.#sink.write(joined);
   }
 
   #flush(): void {
+    const joined = this.#joined();
+    if (joined !== undefined && !this.#sink.destroyed) this.#ready = this.#sink.write(joined);
+  }
+
+  /** Takes what has been added. */
+  #joined(): Uint8Array | undefined {
     const joined = this.#block?.subarray(0, this.#filled) ?? this.#only;
-    if (joined === undefined) return;
     this.#only = undefined;
     this.#block = undefined;
     this.#filled = 0;
-    if (!this.#sink.destroyed) this.#ready = this.#sink.write(joined);
+    return joined;
   }
 }
