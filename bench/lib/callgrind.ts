@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from './process.ts';
 
@@ -45,8 +45,8 @@ export class Callgrind {
   end(pid: number): ReadonlyMap<string, number> {
     control('--dump', pid);
     const dump = readFileSync(join(this.#dir, `out.${++this.#dumps}`), 'latin1');
-    const map = join(this.#dir, `perf-${pid}.map`);
-    return costs(dump, new CodeMap(existsSync(map) ? readFileSync(map, 'latin1') : ''));
+    const names = readFileSync(join(this.#dir, `perf-${pid}.map`), 'latin1');
+    return costs(dump, new CodeMap(names));
   }
 }
 

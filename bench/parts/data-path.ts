@@ -10,7 +10,7 @@ import { type Cell, summarize } from '../lib/summary.ts';
 import { verify } from '../lib/verify.ts';
 
 /** Maximum CPU per request, × that of the bare dispatch proxy. */
-const LIMITS: Readonly<Record<string, number>> = {
+export const LIMITS: Readonly<Record<string, number>> = {
   'GET 1 KiB': 1.15,
   'GET 64 KiB': 1.1,
   'POST 1 KiB': 1.2,

@@ -25,17 +25,17 @@ const EVERYTHING_OFF = `
 
 const setup = (name: string, lines = ''): Setup => ({ name, lines });
 
-/** A policy is taken away from the defaults, or added to them. */
+/** Each after `defaults` takes a policy away from the defaults, or adds one. No name has a comma, which separates those of `--only`. */
 const SETUPS: readonly Setup[] = [
   setup('every policy off', EVERYTHING_OFF),
   setup('defaults'),
-  setup('defaults, quota learns nothing', 'quota: { learn: false }'),
-  setup('defaults, quota 1000000/s', 'quota: { windows: [1000000/s], learn: false }'),
-  setup('defaults, retry off', 'retry: off'),
-  setup('defaults, breaker off', 'breaker: off'),
-  setup('defaults, concurrency off', 'concurrency: off'),
-  setup('defaults, attempt timeout', 'timeouts: { attempt: 10s }'),
-  setup('defaults, fallback', 'fallback: { reply: { status: 503 } }'),
+  setup('quota learns nothing', 'quota: { learn: false }'),
+  setup('quota 1000000/s', 'quota: { windows: [1000000/s], learn: false }'),
+  setup('retry off', 'retry: off'),
+  setup('breaker off', 'breaker: off'),
+  setup('concurrency off', 'concurrency: off'),
+  setup('attempt timeout', 'timeouts: { attempt: 10s }'),
+  setup('fallback', 'fallback: { reply: { status: 503 } }'),
 ];
 
 const CHAT_SETUPS: readonly Setup[] = [
