@@ -18,7 +18,7 @@ export interface Tally {
   /** The number of plays, by name. */
   plays: Record<string, number>;
   replies: Record<string, number>;
-  /** The server that answered proper requests whose client waited. */
+  /** The server that answered proper requests whose client waited; `refused` if the proxy asked no upstream. */
   answeredBy: Record<string, number>;
   problems: string[];
 }
@@ -67,7 +67,8 @@ export async function playClient(
   if (!WAIT_FOR_REPLIES.has(name)) return;
   for (const head of heads) {
     const [, origin] = /\r\nbreakwater-origin: (\w+)/.exec(head) ?? [];
-    if (origin !== undefined) count(tally.answeredBy, origin);
+    if (origin === undefined) continue;
+    count(tally.answeredBy, head.includes('\r\nbreakwater-attempts: 0\r\n') ? 'refused' : origin);
   }
 }
 
