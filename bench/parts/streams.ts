@@ -89,11 +89,17 @@ export async function streams(context: Context): Promise<Part> {
   await withClients(direct, async (clients) => {
     for (let i = 0; i < WARM_UP_WAVES; i++) await together(direct, clients, PACED);
   });
+  for (const proxy of proxies) freeze(proxy);
   const cold = new Map<string, Wave>();
   for (const proxy of proxies) {
     context.progress(proxy.name);
-    await verify(proxy);
-    cold.set(proxy.name, await wave(proxy));
+    cold.set(
+      proxy.name,
+      await thawed(proxy, async () => {
+        await verify(proxy);
+        return wave(proxy);
+      }),
+    );
   }
   const targets: (Target | Proxy)[] = [direct, ...proxies];
   const samples: Sample[] = [];
@@ -102,11 +108,13 @@ export async function streams(context: Context): Promise<Part> {
     context.progress(`round ${round + 1} of ${rounds}`);
     const turn = round % targets.length;
     for (const target of [...targets.slice(turn), ...targets.slice(0, turn)])
-      samples.push(await sample(target));
+      samples.push(await thawed(target, () => sample(target)));
   }
   // Comes last, because a collection of the heap that is asked for drops compiled code.
   const memory = new Map<string, number>();
-  for (const proxy of proxies) memory.set(proxy.name, await kbPerStream(proxy));
+  for (const proxy of proxies) memory.set(proxy.name, await thawed(proxy, () => kbPerStream(proxy)));
+  // A stopped process does not end when it is asked to.
+  for (const { pid } of proxies) process.kill(pid, 'SIGCONT');
   const rows = summarize(samples, cold, memory);
   return {
     title: 'Streams',
@@ -182,6 +190,17 @@ const STREAM_RULES = `    stream:
       error: [{ event: error, status: 502 }, { body: { /error: "*" }, status: 502 }]
       done: [{ data: "[DONE]" }]
 `;
+
+/** V8 collects the heap of an idle process some seconds after its load, on the core of the next one. So a proxy runs only while it is measured. */
+const freeze = ({ pid }: Proxy): boolean => process.kill(pid, 'SIGSTOP');
+
+async function thawed<T>(target: Target | Proxy, work: () => Promise<T>): Promise<T> {
+  if (!('pid' in target)) return work();
+  process.kill(target.pid, 'SIGCONT');
+  const done = await work();
+  freeze(target);
+  return done;
+}
 
 /** Throws unless the target passes a whole stream on, because a broken stream can be fast. */
 async function verify(target: Target): Promise<void> {
