@@ -193,6 +193,22 @@ describe('upkeep', () => {
       message: expect.stringContaining('schema 99, made by a newer Breakwater') as string,
     });
   });
+
+  test('becomes the schema of this version as a whole or not at all', async () => {
+    const file = place();
+    const db = new DatabaseSync(file);
+    db.exec('CREATE TABLE t (x); CREATE INDEX breakwater_job_request ON t (x)');
+    db.close();
+    await expect(openStore(file)).rejects.toMatchObject({
+      message: expect.stringContaining('breakwater_job_request already exists') as string,
+    });
+    const after = new DatabaseSync(file);
+    onTestFinished(() => after.close());
+    expect(after.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`).all()).toEqual([
+      { name: 'breakwater_schema' },
+      { name: 't' },
+    ]);
+  });
 });
 
 describe('trouble', () => {

@@ -149,24 +149,36 @@ export const SCHEMA_VERSION: number = MIGRATIONS.length;
 /** Migrates the schema to this version, safely with concurrent processes. Rejects if the schema is newer. */
 export async function migrate(db: Db): Promise<void> {
   const dialect = dialectOf(db);
-  await db.batch([
-    ...dialect.lock('schema'),
-    plain('CREATE TABLE IF NOT EXISTS breakwater_schema (version BIGINT PRIMARY KEY)'),
-  ]);
-  for (const [i, migration] of MIGRATIONS.entries())
-    await db.batch([
-      ...dialect.lock('schema'),
-      step(i + 1),
-      ...migration.map((sql) => plain(inWordsOf(dialect, sql))),
-    ]);
-  const [rows = []] = await db.batch([plain('SELECT max(version) AS version FROM breakwater_schema')]);
-  const version = Number(rows[0]?.['version']);
+  let version = await versionOf(db, dialect);
+  while (version < SCHEMA_VERSION) {
+    await db.batch([...dialect.lock('schema'), ...stepsFrom(version, dialect)]);
+    // Another process, even an older one, may have been faster.
+    version = await versionOf(db, dialect);
+  }
   if (version > SCHEMA_VERSION)
     throw new StoreError(
       'failed',
       `the durable store has schema ${version}, made by a newer Breakwater; this version supports schemas up to ${SCHEMA_VERSION}`,
     );
   await db.batch([secret()]);
+}
+
+/** 0 if the database is new. */
+async function versionOf(db: Db, dialect: Dialect): Promise<number> {
+  const results = await db.batch([
+    ...dialect.lock('schema'),
+    plain('CREATE TABLE IF NOT EXISTS breakwater_schema (version BIGINT PRIMARY KEY)'),
+    plain('SELECT max(version) AS version FROM breakwater_schema'),
+  ]);
+  return Number(results.at(-1)?.[0]?.['version'] ?? 0);
+}
+
+/** All migrations after `version`. In one transaction, they need one fsync. */
+function stepsFrom(version: number, dialect: Dialect): Statement[] {
+  return MIGRATIONS.slice(version).flatMap((migration, i) => [
+    step(version + i + 1),
+    ...migration.map((sql) => plain(inWordsOf(dialect, sql))),
+  ]);
 }
 
 /** The first process creates the secret. */
