@@ -17,8 +17,13 @@ export interface FairQueueOptions<T> {
   readonly costOf?: (entry: T) => number;
 }
 
-/** Classes of entries: high, normal, low. */
-const RANKS = 3;
+/** The classes of entries: high, normal, low. */
+const newClasses = <T>(): readonly Lanes<T>[] => [new Lanes<T>(), new Lanes<T>(), new Lanes<T>()];
+
+/** Those of each queue in which nothing has waited yet. There is a queue for each credential, and most stay empty. */
+const EMPTY = newClasses<never>();
+
+const RANKS = EMPTY.length;
 
 /** Of ten places and of ten units of cost, one is reserved for lower classes, so that none starves. */
 const RESERVED = 10;
@@ -32,12 +37,12 @@ export class FairQueue<T> {
   /** As in the options at first. Entries beyond a lower one stay. */
   capacity: number;
   readonly #options: FairQueueOptions<T>;
-  readonly #classes: readonly Lanes<T>[] = Array.from({ length: RANKS }, () => new Lanes<T>());
+  #classes: readonly Lanes<T>[] = EMPTY as readonly Lanes<T>[];
   /** The cost that was served of higher classes while a lower one waited, less what the lower one got for it. */
   #passed = 0;
   /** Entries served so far, and for each class how many when it had its latest turn. */
   #served = 0;
-  readonly #latest: number[] = Array.from({ length: RANKS }, () => 0);
+  readonly #latest: number[] = [0, 0, 0];
 
   constructor(options: FairQueueOptions<T>) {
     this.#options = options;
@@ -70,6 +75,7 @@ export class FairQueue<T> {
   /** Adds an entry; undefined if the queue is full. `again`: it was served before, so it is accepted, and comes before new ones. */
   push(turn: Turn, entry: T, again: boolean): Place<T> | undefined {
     if (!again && this.size >= this.capacity && !this.#makeRoom(turn)) return undefined;
+    if (this.#classes === EMPTY) this.#classes = newClasses();
     const place = { turn, entry, again };
     const lanes = this.#classOf(turn.rank);
     // A class that begins to wait has not waited before.

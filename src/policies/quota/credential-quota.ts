@@ -85,7 +85,8 @@ export class CredentialQuota {
   readonly #onChange: (() => void) | undefined;
   #whole: Limiter;
   #shared = new SharedLimits();
-  readonly #parts = new LRUCache<string, Limiter>({ max: MAX_SCOPES });
+  /** `max` would fill two lists at once, which takes longer than the rest of a new credential, and most have one scope. */
+  readonly #parts = new LRUCache<string, Limiter>({ maxSize: MAX_SCOPES, sizeCalculation: () => 1 });
   /** The API's own names, by shape. */
   readonly #resources = new Map<string, string>();
   #usual: string | undefined;
