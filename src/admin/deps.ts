@@ -72,7 +72,7 @@ export interface AdminDeps {
   readonly traffic: Pick<Traffic, 'series' | 'summary'>;
   readonly clock: Clock;
   about(): About;
-  /** `ready` from listening until SIGTERM, unless the durable store fails. */
+  /** `ready` from listening until SIGTERM; `store_failed` meanwhile if durable requests are refused, and all other calls go on. */
   readiness(): 'starting' | 'ready' | 'leaving' | 'draining' | 'store_failed';
   readonly durable?: DurableApi | undefined;
   /** False if there is no such upstream. */

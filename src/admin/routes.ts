@@ -94,8 +94,14 @@ function queryOf({ url = '' }: IncomingMessage): URLSearchParams {
 function ready({ req, deps }: AdminRequest): AdminResponse {
   const readiness = deps.readiness();
   const verbose = queryOf(req).has('verbose');
-  return text(readiness === 'ready' ? 200 : 503, `${readiness}\n${verbose ? verboseText(deps.about()) : ''}`);
+  return text(
+    SERVING.has(readiness) ? 200 : 503,
+    `${readiness}\n${verbose ? verboseText(deps.about()) : ''}`,
+  );
 }
+
+/** Replicas share a database. If its failure ended readiness, no replica would get the calls that need no store. */
+const SERVING: ReadonlySet<string> = new Set(['ready', 'store_failed']);
 
 function verboseText({ version, loadedAt, refusedReload }: About): string {
   const refused =

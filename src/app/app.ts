@@ -372,7 +372,7 @@ export class App {
         clients: this.#config.clients.tokens.length > 0 ? this.#config.clients.tokens : undefined,
       }),
       logger: this.#deps.logger,
-      readiness: () => (this.#durable.healthy ? this.#phase : 'store_failed'),
+      readiness: () => (this.#phase !== 'ready' || this.#durable.healthy ? this.#phase : 'store_failed'),
       durable: this.#durable,
       forceBreaker: (upstream, force) => this.#forceBreaker(upstream, force),
       resetQuota: (upstream) => {

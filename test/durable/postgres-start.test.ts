@@ -54,7 +54,10 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       const proxy = await startBreakwater(configOf(database.url, origin.url), { clock });
       const submit = () =>
         fetch(`${proxy.url}/pay/orders`, { method: 'PUT', body: 'x', headers: { prefer: 'respond-async' } });
-      const readiness = async () => (await fetch(`${proxy.adminUrl}/readyz`)).text();
+      const readiness = async () => {
+        const reply = await fetch(`${proxy.adminUrl}/readyz`);
+        return `${reply.status} ${await reply.text()}`;
+      };
       const working = async () =>
         /^breakwater_store_working (\d)/m.exec(await (await fetch(`${proxy.adminUrl}/metrics`)).text())?.[1];
 
@@ -63,7 +66,8 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       const refused = await submit();
       expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '5']);
       expect(await refused.json()).toMatchObject({ code: 'store_unavailable' });
-      expect([await readiness(), await working()]).toEqual(['store_failed\n', '0']);
+      // A probe of Kubernetes would stop all calls by 503, on every replica.
+      expect([await readiness(), await working()]).toEqual(['200 store_failed\n', '0']);
       // It is still away when it is tried again. The same reason is logged once.
       await clock.advance(5_000);
       expect(proxy.logs.filter(({ message }) => message.includes('ECONNREFUSED'))).toHaveLength(1);
@@ -74,7 +78,7 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
           await clock.advance(5_000);
           return [await readiness(), await working()];
         })
-        .toEqual(['ready\n', '1']);
+        .toEqual(['200 ready\n', '1']);
       expect((await submit()).status).toBe(202);
     });
 
@@ -93,6 +97,20 @@ describe.skipIf(MISSING !== undefined || process.env['BREAKWATER_TEST_POSTGRES']
       expect(proxy.logs.some(({ message }) => message.startsWith('the durable store can be used'))).toBe(
         false,
       );
+    });
+
+    test('a proxy that is about to end is not ready, whatever its database does', async () => {
+      const origin = await startOrigin(ok());
+      const database = await awayAt(await server.freshUrl());
+      const clock = new FakeClock();
+      const proxy = await startBreakwater(`drain_delay: 5s\n${configOf(database.url, origin.url)}`, {
+        clock,
+      });
+      const left = proxy.app.leave();
+      const reply = await fetch(`${proxy.adminUrl}/readyz`);
+      expect([reply.status, await reply.text()]).toEqual([503, 'leaving\n']);
+      await clock.advance(6_000);
+      await left;
     });
 
     test('a database that refuses the proxy ends the start', async () => {

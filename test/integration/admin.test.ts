@@ -25,7 +25,7 @@ interface Answer {
 }
 
 class FakeDeps implements AdminDeps {
-  readiness_: 'starting' | 'ready' | 'leaving' | 'draining' = 'ready';
+  readiness_: 'starting' | 'ready' | 'leaving' | 'draining' | 'store_failed' = 'ready';
   reloads: ReloadResult[] = [];
   reloaded = 0;
   readonly forced: [string, BreakerForce][] = [];
@@ -119,6 +119,7 @@ describe('health', () => {
   test.each([
     ['starting', 503],
     ['ready', 200],
+    ['store_failed', 200],
     ['leaving', 503],
     ['draining', 503],
   ] as const)('%s: %i', async (readiness, status) => {

@@ -332,7 +332,7 @@ test('a result that the store refused is offered again, and nothing is sent twic
   onTestFinished(() => spy.mockRestore());
   const location = await client.accepted();
   await clock.untilAsleep();
-  expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(503);
+  expect(await (await fetch(`${client.proxy.adminUrl}/readyz`)).text()).toBe('store_failed\n');
   await clock.advance(1_000);
   expect(await client.until(location, ({ done }) => done)).toMatchObject({ status: 'succeeded' });
   expect(origin.requests).toHaveLength(1);

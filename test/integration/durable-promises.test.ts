@@ -252,11 +252,12 @@ test('promise: work accepted is never silently lost: no 202 when the store canno
     detail: expect.stringContaining('full'),
   });
   const metrics = async () => (await fetch(`${client.proxy.adminUrl}/metrics`)).text();
-  expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(503);
+  const ready = async () => (await fetch(`${client.proxy.adminUrl}/readyz`)).text();
+  expect(await ready()).toBe('store_failed\n');
   expect(await metrics()).toContain('breakwater_store_working 0');
   vi.restoreAllMocks();
   expect((await client.submit()).status).toBe(202);
-  expect((await fetch(`${client.proxy.adminUrl}/readyz`)).status).toBe(200);
+  expect(await ready()).toBe('ready\n');
   expect(await metrics()).toContain('breakwater_store_working 1');
 });
 
