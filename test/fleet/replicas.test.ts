@@ -110,7 +110,8 @@ describe.each(ENGINES)('$name $missing', (engine) => {
       await Promise.all(loads.map(({ done }) => done));
       expect(upstream.seen.length).toBeLessThanOrEqual(allowedSince(begun));
       expect(upstream.seen.length).toBeGreaterThan(20);
-      expect(await ask(third)).toBe(200);
+      // Calls of the load may have used the units of this moment.
+      await expect.poll(() => ask(third)).toBe(200);
     });
 
     // A store keeps the units, whichever signal ends a replica. So one engine shows that a killed one changes nothing.
