@@ -63,6 +63,7 @@ interface Container {
 }
 
 interface Probe {
+  readonly timeoutSeconds?: number;
   readonly httpGet: { readonly path: string; readonly port: string };
 }
 
@@ -112,6 +113,8 @@ describe.each([
     expect(startupProbe?.httpGet.path).toBe('/readyz');
     // A failed store or a drain must not restart the proxy.
     expect(livenessProbe?.httpGet.path).toBe('/healthz');
+    // The default of Kubernetes is 1 s: it would take out a replica that is busy for a moment.
+    expect((readinessProbe ?? livenessProbe)?.timeoutSeconds).toBe(5);
   });
 
   test('the container gives the configuration all that it takes from the environment', () => {
