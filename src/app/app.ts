@@ -30,6 +30,7 @@ import { Tracing } from '../telemetry/tracing/tracing.ts';
 import { Traffic } from '../telemetry/traffic/traffic.ts';
 import { type Assembly, assemble, type RunningUpstream, scopesOf } from './assemble.ts';
 import { DurableSide } from './durable/durable-side.ts';
+import type { StoreOpening } from './durable/store-opening.ts';
 import { FleetSide } from './fleet-side.ts';
 import { QuotaMemories } from './quota-memory.ts';
 import { RetainedState } from './retained-state.ts';
@@ -54,6 +55,8 @@ export interface AppDeps {
    * Rejects if loading itself failed.
    */
   readonly load: (running: Config) => LoadResult | Promise<LoadResult>;
+  /** The durable store, if its opening has begun. */
+  readonly opening?: StoreOpening | undefined;
   /** Answers questions of the admin API about the configuration. Undefined if there is no file. */
   readonly ask?: AdminDeps['ask'] | undefined;
 }

@@ -1,6 +1,6 @@
 import type { Config, RouteConfig, UpstreamConfig } from '../config/config.ts';
 import type { Good } from '../config/load.ts';
-import { remembersQuotas } from '../config/resolve/durable.ts';
+import { isDurable, remembersQuotas } from '../config/resolve/durable.ts';
 import { addedCredentials, clientAccessRules, knownClients } from '../config/resolve/identity.ts';
 import { formatPercentage } from '../config/fields/format.ts';
 import {
@@ -230,8 +230,7 @@ function sharedByReplicas({ config: { shared } }: Good, { settings }: RouteConfi
 /** The parts of the quota that the file of durable requests remembers. */
 function rememberedQuota({ config }: Good, { settings: { quota } }: RouteConfig): string[] {
   if (quota.mode === 'off' || !remembersQuotas(config)) return [];
-  if (!config.upstreams.some(({ routes }) => routes.some(({ settings }) => settings.durable !== undefined)))
-    return [];
+  if (!isDurable(config)) return [];
   return [
     'quota: used units, stated limits and cooldowns that end in more than a minute, in the file of durable.store',
   ];

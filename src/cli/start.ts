@@ -1,10 +1,12 @@
-import { App, type LoadResult } from '../app/app.ts';
+import type { App, LoadResult } from '../app/app.ts';
+import { StoreOpening } from '../app/durable/store-opening.ts';
 import type { Config } from '../config/config.ts';
 import { listingIn, type Loaded, loadConfig, readingIn } from '../config/load.ts';
 import { type Digests, unreadable } from '../config/read/digests.ts';
 import type { LoadRequest } from '../config/load-protocol.ts';
 import { loadInThread, type ReloadedConfig } from '../config/load-thread.ts';
 import { formatProblem } from '../config/read/problem.ts';
+import { isDurable } from '../config/resolve/durable.ts';
 import { shownUrl } from '../config/show/effective.ts';
 import { FileWatch } from '../config/watch-file.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -44,11 +46,9 @@ export const start: Command = async (args, io) => {
   const { env, cwd } = io;
   const onHangup = hangups(io);
   const loaded = asLines(loadAtStart(io, file, withDemo));
-  if (!loaded.ok) {
-    for (const error of loaded.errors) io.err(`${error}\n`);
-    return 1;
-  }
+  if (!loaded.ok) return refused(loaded.errors, io);
   const { config } = loaded;
+  const opening = await storeOpening(config);
   const logger = await createLogger({ level: config.log.level, redact });
   let watcher: FileWatch | undefined;
   // Before the start, which may take long: process 1 of a container does not receive a signal without a listener.
@@ -56,12 +56,14 @@ export const start: Command = async (args, io) => {
   try {
     const inspector = new Inspector({ file, env, cwd, demo: withDemo }, systemClock);
     const demo = withDemo ? await startDemo(config) : undefined;
+    const { App } = await import('../app/app.ts');
     const starting = App.start(config, {
       clock: systemClock,
       random: systemRandom,
       logger,
       droppedLogLines: () => logger.droppedLines(),
       version: packageVersion,
+      opening,
       load: (running) => loadAgain({ file, env, cwd, running, watcher }),
       ask: (question) => inspector.ask(question),
     });
@@ -87,6 +89,15 @@ export const start: Command = async (args, io) => {
     await finish(io, logger);
   }
 };
+
+function refused(errors: readonly string[], io: Io): number {
+  for (const error of errors) io.err(`${error}\n`);
+  return 1;
+}
+
+/** The thread of the store starts while this one loads the rest of the program. */
+const storeOpening = async (config: Config): Promise<StoreOpening | undefined> =>
+  isDurable(config) ? StoreOpening.begin(config.durable.store) : undefined;
 
 /** Without the file, the demo has a configuration of its own. The file is loaded once somebody writes it. */
 function loadAtStart(io: Io, file: string, withDemo: boolean): Loaded {

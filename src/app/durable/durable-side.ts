@@ -11,6 +11,7 @@ import type { Route } from '../../proxy/route.ts';
 import type { Timer } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { DurableSnapshot } from '../../telemetry/snapshot.ts';
+import { StoreOpening } from './store-opening.ts';
 
 /** Dependencies of the durable requests, which are loaded on demand. */
 export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 'callbackRoutes'> {
@@ -19,6 +20,8 @@ export interface DurableSideDeps extends Omit<DurableDeps, 'store' | 'shared' | 
   readonly isAdmin: (headers: readonly string[]) => boolean;
   /** The store is open, and nothing of it has been sent yet. Never rejects. */
   readonly onStore?: ((store: Store) => Promise<void>) | undefined;
+  /** The store of the first configuration, if its opening has begun. */
+  readonly opening?: StoreOpening | undefined;
 }
 
 /** A store that could not be reached is tried again after this time. */
@@ -27,6 +30,8 @@ const REACH_AGAIN_MS = 5_000;
 /** Connects the app with durable requests. Nothing of them is loaded until a route is durable. */
 export class DurableSide {
   readonly #deps: DurableSideDeps;
+  /** Until it is used. A later try opens the store again. */
+  #begun: StoreOpening | undefined;
   #durable: Durable | undefined;
   /** Serialises openings, because a store must not be opened twice. */
   #opening: Promise<void> = Promise.resolve();
@@ -41,6 +46,7 @@ export class DurableSide {
 
   constructor(deps: DurableSideDeps) {
     this.#deps = deps;
+    this.#begun = deps.opening;
   }
 
   /** False while durable requests are configured and their store fails. */
@@ -145,9 +151,10 @@ export class DurableSide {
 
   async #openStore(where: string): Promise<Store> {
     const { observer } = this.#deps;
-    const { openStore } = await import('../../durable/store/open.ts');
-    const onCommit = (ms: number) => observer.stateChanged('', { type: 'store_committed', scope: '', ms });
-    return openStore(where, { onCommit });
+    const opening = this.#begun ?? (await StoreOpening.begin(where));
+    this.#begun = undefined;
+    opening.onCommit = (ms) => observer.stateChanged('', { type: 'store_committed', scope: '', ms });
+    return opening.store;
   }
 
   /** Accepts a call for the durable route `name`. */

@@ -36,9 +36,13 @@ export function durableProcessOptions(
 export const remembersQuotas = ({ durable, shared }: Pick<Config, 'durable' | 'shared'>): boolean =>
   shared === undefined && !isUrl(durable.store);
 
+/** Whether any route is durable. Without one, the store is not opened. */
+export const isDurable = ({ upstreams }: Pick<Config, 'upstreams'>): boolean =>
+  upstreams.some(({ routes }) => routes.some(({ settings }) => settings.durable !== undefined));
+
 /** Reports an upstream that is mounted at the path of status and results: it could not be reached. */
 export function checkPrefix(prefix: string, upstreams: readonly UpstreamConfig[], report: Report): void {
-  if (!upstreams.some(({ routes }) => routes.some(({ settings }) => settings.durable !== undefined))) return;
+  if (!isDurable({ upstreams })) return;
   for (const { name, mount } of upstreams) {
     if (!('path' in mount) || mount.path !== prefix) continue;
     report.problem(

@@ -1,6 +1,7 @@
 import type { Db, DbOptions } from './db.ts';
 import { migrate } from './schema.ts';
 import { SqlStore } from './sql-store.ts';
+import { openSqlite } from './sqlite.ts';
 import type { Store } from './store.ts';
 
 /** Opens the store at `where`, a file or a `postgres://` URL. Rejects with a StoreError that gives the reason. */
@@ -16,13 +17,12 @@ export async function openStore(where: string, options: DbOptions = {}): Promise
   return new SqlStore(db);
 }
 
-/** Loaded on demand, so that a process loads only the database driver that it uses. */
+/** The driver of PostgreSQL is large, so it is loaded on demand. */
 async function openDb(where: string, options: DbOptions): Promise<Db> {
   if (/^postgres(ql)?:/.test(where)) {
     const { openPostgres } = await import('./postgres.ts');
     return openPostgres(where, options);
   }
-  const { openSqlite } = await import('./sqlite.ts');
   return openSqlite(where, options);
 }
 
