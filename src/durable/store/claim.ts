@@ -44,7 +44,7 @@ const GOES_ON = `(route NOT IN (SELECT route FROM breakwater_paused) OR status =
  * Claims due requests, with `wake_at` as the lease. The same query finds requests whose lease ran out, so no
  * heartbeat or leader is needed. Waiting requests are due by the wall clock. Leases run out by the lease clock,
  * except for requests that this process runs. MATERIALIZED keeps PostgreSQL from repeating the selection for each
- * row.
+ * row. SQLite plans a statement again for each value of a bare parameter in LIMIT.
  */
 function claimDue(claim: Claim, dialect: Dialect): Statement {
   const { owner, now, leaseNow = null, leaseMs, limit, running = [], reclaims = true, except = [] } = claim;
@@ -58,7 +58,7 @@ function claimDue(claim: Claim, dialect: Dialect): Statement {
             THEN CAST($7 AS BIGINT) = 1 AND wake_at <= (SELECT moment FROM lease)
               AND id NOT IN (${dialect.textsOf('$6')})
             ELSE wake_at <= $3 END
-        ORDER BY wake_at, seq LIMIT $4 ${dialect.skipLocked})
+        ORDER BY wake_at, seq LIMIT CAST($4 AS BIGINT) ${dialect.skipLocked})
       UPDATE breakwater_job
       SET status = 'running', reason = NULL, owner = $1, attempt = attempt + 1,
         wake_at = (SELECT moment FROM lease) + CAST($2 AS BIGINT),
