@@ -206,9 +206,10 @@ class Collector implements BodySink {
 
   /** Returns all bytes and empties the collector. */
   take(): Uint8Array {
-    const bytes = Buffer.concat(this.#log.chunks());
+    const chunks = this.#log.chunks();
     this.#log.release();
-    return bytes;
+    const [only] = chunks;
+    return only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
   }
 
   end(): void {}
