@@ -5,9 +5,7 @@ import { type Ledger, type LeaseRequest, lease } from '../../src/fleet/ledger.ts
 import { Changes } from '../support/changes.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { linkTo } from './engine-link.ts';
-import { ENGINES, firstRequest, freshName, opened } from './engines.ts';
-
-const EPOCH = Date.UTC(2026, 0, 1);
+import { ENGINES, EPOCH, firstRequest, freshName, opened } from './engines.ts';
 
 /** A request of any kind, of a replica that has seen `ledger` or less. */
 function anyRequest(random: () => number, ledger: Ledger | undefined, now: number): LeaseRequest {

@@ -63,6 +63,14 @@ export const firstRequest = (intervalMs: number, burst: number, want: number): L
   known: { version: 0, tat: 0 },
 });
 
+const DAY_MS = 86_400_000;
+
+/**
+ * The moment at which clocks of tests stand still: the beginning of a day in the future. Any process at the same database removes
+ * what ended by the clock of the database.
+ */
+export const EPOCH: number = Math.ceil(Date.now() / DAY_MS + 1) * DAY_MS;
+
 /** A name for the fleet of one test. */
 export const freshName = (): string => `t${randomBytes(6).toString('hex')}`;
 

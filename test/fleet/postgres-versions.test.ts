@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { firstRequest, freshName, opened, POSTGRES } from './engines.ts';
+import { EPOCH, firstRequest, freshName, opened, POSTGRES } from './engines.ts';
 
 /* Versions of Breakwater that use one database at the same time. */
 
@@ -43,7 +43,7 @@ async function ownDatabase(): Promise<string> {
 describe.skipIf(POSTGRES.missing !== undefined)('PostgreSQL', () => {
   test('two versions share windows, and each counts by its own functions', async () => {
     const other = await otherVersion();
-    const [prefix, clock] = [freshName(), () => Date.UTC(2026, 0, 1)];
+    const [prefix, clock] = [freshName(), () => EPOCH];
     const one = await opened(POSTGRES, { prefix, clock });
     const two = await opened(other, { prefix, clock });
     const three = await opened(POSTGRES, { prefix, clock });
