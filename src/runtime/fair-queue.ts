@@ -42,7 +42,7 @@ export class FairQueue<T> {
   #passed = 0;
   /** Entries served so far, and for each class how many when it had its latest turn. */
   #served = 0;
-  readonly #latest: number[] = [0, 0, 0];
+  readonly #latest: number[] = EMPTY.map(() => 0);
 
   constructor(options: FairQueueOptions<T>) {
     this.#options = options;

@@ -164,6 +164,13 @@ test('a full queue evicts the entry that it would serve last', () => {
   expect(shiftAll(queue)).toBe('Afbc');
 });
 
+test('what one queue holds is in no other one', () => {
+  const [one, other] = [queueOf(3), queueOf(3)];
+  one.push(of('a'), 'x', false);
+  expect([one.size, other.size]).toEqual([1, 0]);
+  expect(queueOf(3).shift(ANY)).toBeUndefined();
+});
+
 test('a queue with capacity 0 accepts nothing that is new', () => {
   expect(queueOf(0, 'adaptive').push(of('a'), 'x', false)).toBeUndefined();
 });
